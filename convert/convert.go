@@ -1,0 +1,105 @@
+// Package convert turns an OCI image config into a runtime Spec, and a Spec
+// into a bubblewrap plan. It is pure: it sees the image's files through
+// Rootfs.FS and the host through Host, and the same input gives the same
+// output, byte for byte.
+package convert
+
+import (
+	"io/fs"
+)
+
+// Options are the wishes of the command line, in podman's terms. The zero
+// value is the documented default of every one.
+type Options struct {
+	Command    []string // replaces Cmd when not nil
+	Entrypoint []string // replaces Entrypoint and drops Cmd when not nil; empty clears it
+	Env        []string // NAME=VALUE, after the image's, last wins
+	Workdir    string   // replaces WorkingDir
+	User       string   // replaces User, same syntax
+	Hostname   string
+	Network    Network
+	Volumes    []Volume // -v
+	Tmpfs      []Tmpfs  // --tmpfs
+	Writable   bool     // a root that may be written; the writes vanish
+	Terminal   bool
+	Term       string // TERM of a Terminal; "xterm" where empty
+	StopSignal string // replaces StopSignal
+}
+
+// Network names the network namespace of the sandbox.
+type Network string
+
+const (
+	NetworkHost Network = "" // the caller's own
+	NetworkNone Network = "none"
+)
+
+// Volume is one -v SRC:DST[:ro]. An empty Source is an anonymous volume.
+type Volume struct {
+	Source      string // absolute host path, as the caller sees it
+	Destination string // absolute path in the container, before symlinks
+	ReadOnly    bool
+}
+
+// Tmpfs is one --tmpfs DST[:OPTIONS].
+type Tmpfs struct {
+	Destination string
+	Options     []string // as in the runtime-spec: "size=64m", "mode=1777", …
+}
+
+// Host is what the conversion may know of the machine and the caller.
+type Host struct {
+	UID, GID int    // the caller's effective ids; UID 0 is real root
+	Hostname string // the kernel's node name
+
+	// Files holds the host files whose content the container shows, keyed by
+	// absolute path: /etc/resolv.conf, /etc/hosts, /etc/hostname where they
+	// exist.
+	Files map[string][]byte
+
+	// Paths holds what exists below the host's /proc, /sys and /dev, of the
+	// paths that a Spec may mask, make read-only or bind.
+	Paths map[string]fs.FileMode
+
+	// Dir opens a view of a host directory that is bound into the container,
+	// so that destinations below it can be resolved.
+	Dir func(path string) (fs.ReadLinkFS, error)
+}
+
+// Rootfs is what the conversion knows of the image's files.
+type Rootfs struct {
+	Dirs []string      // absolute host directories, lowest first; merged they are the root
+	FS   fs.ReadLinkFS // the merged view
+
+	// Owned says that the caller owns every directory below Dirs, so that
+	// mount points can be made on an overlay of them without privilege.
+	Owned bool
+
+	// Owner tells the owner of a file of FS, as numbers inside the container.
+	// nil means that everything belongs to 0:0.
+	Owner func(fs.FileInfo) (uid, gid int)
+}
+
+// Note is something the user should know that is no failure: an entry of the
+// config that was left out, a field that is honoured in part.
+type Note struct {
+	Field string // where it stands: "config.Env[3]", "process.noNewPrivileges"
+	Text  string
+}
+
+// Gap is a wish of the image or Spec that this host or bubblewrap can't
+// honour.
+type Gap struct {
+	Field  string // the Spec's field: "linux.resources.memory"
+	Effect Effect
+	Reason string
+	Remedy string // "" where there is none
+}
+
+// Effect is what is lost by a Gap.
+type Effect string
+
+const (
+	Weakens Effect = "weakens isolation" // fatal unless the field is allowed
+	Lacks   Effect = "not available"     // listed; fatal under --strict
+)
