@@ -1,0 +1,61 @@
+package bwrap
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Check reports every fault that would make bubblewrap do something else than
+// the plan says: a destination that is not absolute and clean, a NUL byte
+// (arguments travel separated by NUL), a process without arguments.
+func (p *Plan) Check() error {
+	var errs []error
+	for i, s := range p.Steps {
+		if dst := s.Op.Dest(); !clean(dst) {
+			errs = append(errs, fmt.Errorf("mounts[%d]: destination %q is not absolute and clean", i, dst))
+		}
+		for _, source := range sources(s.Op) {
+			if !clean(source) {
+				errs = append(errs, fmt.Errorf("mounts[%d]: source %q is not absolute and clean", i, source))
+			}
+		}
+	}
+	if len(p.Process.Args) == 0 {
+		errs = append(errs, errors.New("process.args: empty"))
+	}
+	if !clean(p.Process.Cwd) {
+		errs = append(errs, fmt.Errorf("process.cwd: %q is not absolute and clean", p.Process.Cwd))
+	}
+	for _, list := range [][]string{p.Process.Args, p.Process.Env, {p.Namespaces.Hostname}} {
+		for _, s := range list {
+			if strings.ContainsRune(s, 0) {
+				errs = append(errs, fmt.Errorf("process: NUL byte in %q", s))
+			}
+		}
+	}
+	for _, e := range p.Process.Env {
+		if strings.IndexByte(e, '=') < 1 {
+			errs = append(errs, fmt.Errorf("process.env: %q is not NAME=VALUE", e))
+		}
+	}
+	if _, err := CapMask(p.Process.Capabilities.Bounding); err != nil {
+		errs = append(errs, fmt.Errorf("process.capabilities.bounding: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+func sources(op Op) []string {
+	switch o := op.(type) {
+	case Bind:
+		return []string{o.Src}
+	case Overlay:
+		return o.Lower
+	}
+	return nil
+}
+
+func clean(p string) bool {
+	return path.IsAbs(p) && path.Clean(p) == p && !strings.ContainsRune(p, 0)
+}

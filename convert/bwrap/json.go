@@ -1,0 +1,66 @@
+package bwrap
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+)
+
+// stepJSON is the form of a Step in JSON: flat, with the kind in "op".
+type stepJSON struct {
+	Op        string   `json:"op"`
+	Dst       string   `json:"dst"`
+	Src       string   `json:"src,omitempty"`
+	Lower     []string `json:"lower,omitempty"` // lowest first
+	Points    []string `json:"points,omitempty"`
+	Target    string   `json:"target,omitempty"`
+	Mode      string   `json:"mode,omitempty"` // octal
+	Size      int64    `json:"size,omitempty"`
+	UID       int      `json:"uid,omitempty"`
+	GID       int      `json:"gid,omitempty"`
+	Data      string   `json:"data,omitempty"`
+	ReadOnly  bool     `json:"readOnly,omitempty"`
+	Devices   bool     `json:"devices,omitempty"`
+	OriginTag string   `json:"why,omitempty"`
+}
+
+// MarshalJSON writes the step as one flat object.
+func (s Step) MarshalJSON() ([]byte, error) {
+	j := stepJSON{Op: s.Op.name(), Dst: s.Op.Dest(), OriginTag: s.Why}
+	switch o := s.Op.(type) {
+	case Bind:
+		j.Src, j.ReadOnly, j.Devices = o.Src, o.ReadOnly, o.Devices
+	case Tmpfs:
+		j.Mode, j.Size, j.UID, j.GID = octal(o.Mode), o.Size, o.UID, o.GID
+	case Overlay:
+		j.Lower = o.Lower
+		for _, p := range o.Points {
+			j.Points = append(j.Points, p.Path)
+		}
+		j.Mode = octal(o.Mode)
+	case Dir:
+		j.Mode = octal(o.Mode)
+	case File:
+		j.Mode, j.Data, j.ReadOnly = octal(o.Mode), string(o.Data), o.ReadOnly
+	case Symlink:
+		j.Target = o.Target
+	}
+	return json.Marshal(j)
+}
+
+// unixMode gives the twelve permission bits as chmod(2) takes them.
+func unixMode(m fs.FileMode) uint32 {
+	u := uint32(m.Perm())
+	if m&fs.ModeSetuid != 0 {
+		u |= 0o4000
+	}
+	if m&fs.ModeSetgid != 0 {
+		u |= 0o2000
+	}
+	if m&fs.ModeSticky != 0 {
+		u |= 0o1000
+	}
+	return u
+}
+
+func octal(m fs.FileMode) string { return fmt.Sprintf("%04o", unixMode(m)) }

@@ -1,0 +1,250 @@
+package bwrap
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+)
+
+// MaxArgs is the number of arguments that bubblewrap takes at most, those
+// read from a descriptor included.
+const MaxArgs = 9000
+
+// Arg is one argument to bubblewrap: a text, or the number of a descriptor
+// that holds Data.
+type Arg struct {
+	Text string
+	Data *Data
+}
+
+// Data is content that travels by descriptor; Name is for people.
+type Data struct {
+	Name  string
+	Bytes []byte
+}
+
+// Option is an option with its operands.
+type Option []Arg
+
+// Command is a lowered Plan: what the runner prepares, and bubblewrap's
+// options up to the command, which the runner adds.
+type Command struct {
+	Stage   *Stage
+	Options []Option
+	Process Process
+
+	// KeepGroups says that supplementary groups can't be set: the user
+	// namespace maps a single id.
+	KeepGroups bool
+}
+
+// Target is where a Plan is lowered to.
+type Target struct {
+	Features Features
+	StageDir string // an existing directory that the stage may cover with its mounts
+	Real     bool   // the caller is root without a user namespace
+}
+
+// Lower turns the plan into what the target can do. The error names what it
+// can't.
+func Lower(p *Plan, t Target) (*Command, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	l := lowering{Target: t, staged: needsStage(p, t)}
+	if l.staged && !t.Features.Stage {
+		return nil, fmt.Errorf("this plan needs a mount namespace of our own, and there is none: %s", t.Features.Reason)
+	}
+	l.namespaces(p)
+	for _, s := range p.Steps {
+		if err := l.step(s.Op); err != nil {
+			return nil, err
+		}
+	}
+	l.process(p)
+
+	n := 0
+	for _, o := range l.cmd.Options {
+		n += len(o)
+	}
+	if n > MaxArgs-10 {
+		return nil, fmt.Errorf("plan needs %d arguments, bubblewrap takes %d", n, MaxArgs)
+	}
+	l.cmd.Process = p.Process
+	l.cmd.KeepGroups = p.Namespaces.User
+	return &l.cmd, nil
+}
+
+// needsStage says whether the stage makes the overlays, and with them the
+// tmpfs that need an owner. One that bubblewrap can make itself saves a
+// process, except for real root, whose stage is a thread.
+func needsStage(p *Plan, t Target) bool {
+	for _, s := range p.Steps {
+		switch o := s.Op.(type) {
+		case Overlay:
+			if t.Real || !t.Features.Overlay || !o.Owned || overlayLength(o.Lower) > maxOverlayOptions {
+				return true
+			}
+		case Tmpfs:
+			if o.UID != 0 || o.GID != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maxOverlayOptions keeps an option string below the page that mount(2)
+// copies: past that it is cut silently, and a cut path can be another
+// directory.
+const maxOverlayOptions = 3500
+
+func overlayLength(lower []string) int {
+	n := 0
+	for _, l := range lower {
+		n += 2*len(l) + 1 // every byte may need an escape
+	}
+	return n
+}
+
+type lowering struct {
+	Target
+	staged bool
+	cmd    Command
+}
+
+func (l *lowering) add(words ...string) {
+	o := make(Option, len(words))
+	for i, w := range words {
+		o[i].Text = w
+	}
+	l.cmd.Options = append(l.cmd.Options, o)
+}
+
+func (l *lowering) namespaces(p *Plan) {
+	n := p.Namespaces
+	if n.User {
+		l.add("--unshare-user")
+		l.add("--uid", strconv.Itoa(p.Process.UID))
+		l.add("--gid", strconv.Itoa(p.Process.GID))
+	}
+	for _, ns := range []struct {
+		own  bool
+		name string
+	}{{n.PID, "pid"}, {n.IPC, "ipc"}, {n.UTS, "uts"}, {n.Net, "net"}, {n.Cgroup, "cgroup"}} {
+		if ns.own {
+			l.add("--unshare-" + ns.name)
+		}
+	}
+	if n.UTS && n.Hostname != "" {
+		l.add("--hostname", n.Hostname)
+	}
+}
+
+func (l *lowering) step(op Op) error {
+	switch o := op.(type) {
+	case Bind:
+		l.add(bindOption(o), o.Src, o.Dst)
+	case Tmpfs:
+		l.tmpfs(o)
+	case Overlay:
+		return l.overlay(o)
+	case Dir:
+		l.add("--perms", octal(o.Mode), "--dir", o.Dst)
+	case File:
+		kind := "--bind-data"
+		if o.ReadOnly {
+			kind = "--ro-bind-data"
+		}
+		l.cmd.Options = append(l.cmd.Options, Option{{Text: "--perms"}, {Text: octal(o.Mode)}, {Text: kind},
+			{Data: &Data{Name: path.Base(o.Dst), Bytes: o.Data}}, {Text: o.Dst}})
+	case Symlink:
+		l.add("--symlink", o.Target, o.Dst)
+	case Proc:
+		l.add("--proc", o.Dst)
+	case Dev:
+		l.add("--dev", o.Dst)
+	case Mqueue:
+		l.add("--mqueue", o.Dst)
+	case RemountRO:
+		l.add("--remount-ro", o.Dst)
+	default:
+		return fmt.Errorf("operation %s has no lowering", op.name())
+	}
+	return nil
+}
+
+func bindOption(b Bind) string {
+	switch {
+	case b.Devices:
+		return "--dev-bind"
+	case b.ReadOnly:
+		return "--ro-bind"
+	}
+	return "--bind"
+}
+
+func (l *lowering) tmpfs(o Tmpfs) {
+	if l.staged && (o.UID != 0 || o.GID != 0) {
+		l.stage(Tree{Tmpfs: &o}, o.Dst)
+		return
+	}
+	words := []string{"--perms", octal(o.Mode)}
+	if o.Size > 0 {
+		words = append(words, "--size", strconv.FormatInt(o.Size, 10))
+	}
+	l.add(append(words, "--tmpfs", o.Dst)...)
+}
+
+func (l *lowering) overlay(o Overlay) error {
+	if l.staged {
+		if !l.Features.StageOverlay {
+			return fmt.Errorf("%s: overlayfs can't be mounted in a user namespace here", o.Dst)
+		}
+		l.stage(Tree{Overlay: &o}, o.Dst)
+		return nil
+	}
+	var words []string
+	for _, lower := range o.Lower {
+		words = append(words, "--overlay-src", lower)
+	}
+	l.add(append(words, "--tmp-overlay", o.Dst)...)
+	l.add("--chmod", octal(o.Mode), o.Dst)
+	for _, p := range o.Points {
+		if !p.File { // bubblewrap makes the file under a bound file itself
+			l.add("--perms", "0755", "--dir", p.Path)
+		}
+	}
+	return nil
+}
+
+// stage has the runner make the tree, and bubblewrap bind it at dst.
+func (l *lowering) stage(t Tree, dst string) {
+	if l.cmd.Stage == nil {
+		l.cmd.Stage = &Stage{Dir: l.StageDir}
+	}
+	s := l.cmd.Stage
+	s.Trees = append(s.Trees, t)
+	l.add("--bind", s.Path(len(s.Trees)-1), dst)
+}
+
+// process adds what every sandbox has. The in-sandbox init sets the rest;
+// the capabilities that it needs for that come on top of the command's, and
+// it drops them.
+func (l *lowering) process(p *Plan) {
+	caps := append([]string{"CAP_SETPCAP"}, p.Process.Capabilities.Bounding...)
+	if !p.Namespaces.User {
+		caps = append(caps, "CAP_SETUID", "CAP_SETGID")
+	}
+	slices.Sort(caps)
+	l.add("--cap-drop", "ALL")
+	for _, c := range slices.Compact(caps) {
+		l.add("--cap-add", c)
+	}
+	l.add("--clearenv")
+	l.add("--chdir", "/")
+	l.add("--as-pid-1")
+	l.add("--new-session")
+	l.add("--die-with-parent")
+}

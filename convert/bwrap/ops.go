@@ -1,0 +1,101 @@
+package bwrap
+
+import "io/fs"
+
+// Op is one thing that bubblewrap does to the file system of the sandbox.
+// Every destination is absolute, clean, and crosses no symlink of what the
+// steps before it have made: who builds an Op establishes that (Plan.Check
+// holds the part that can be seen from here).
+type Op interface {
+	// Dest is where in the sandbox the operation takes place.
+	Dest() string
+	name() string
+}
+
+// Bind shows a host file or directory, with everything mounted below it.
+type Bind struct {
+	Src      string
+	Dst      string
+	ReadOnly bool
+	Devices  bool // device nodes below it work
+}
+
+// Tmpfs is an empty directory in memory.
+type Tmpfs struct {
+	Dst      string
+	Mode     fs.FileMode // permission bits, set-id and sticky as in fs.FileMode
+	Size     int64       // bytes; 0 is the kernel's default, half of the memory
+	UID, GID int         // owner, as numbers of the sandbox's user namespace
+}
+
+// Overlay merges host directories, lowest first, under a layer of its own in
+// memory that vanishes with the sandbox. Points are made in that layer, so
+// the directories are never written to.
+type Overlay struct {
+	Lower  []string
+	Dst    string
+	Points []Point
+	Owned  bool        // the caller owns every directory of Lower
+	Mode   fs.FileMode // of Dst itself
+}
+
+// Point is a mount point or working directory that the image lacks. Path is
+// absolute in the sandbox; missing parents are made with mode 0755.
+type Point struct {
+	Path string
+	File bool // an empty file, not a directory
+}
+
+// Dir makes a directory; parents that are missing get mode 0755.
+type Dir struct {
+	Dst  string
+	Mode fs.FileMode
+}
+
+// File is a file of the given content, private to the sandbox.
+type File struct {
+	Dst      string
+	Mode     fs.FileMode
+	Data     []byte
+	ReadOnly bool
+}
+
+// Symlink makes a symbolic link at Dst.
+type Symlink struct {
+	Target string
+	Dst    string
+}
+
+// Proc mounts a fresh procfs of the sandbox's pid namespace.
+type Proc struct{ Dst string }
+
+// Dev makes a /dev with the standard nodes, its own devpts, and an empty shm.
+type Dev struct{ Dst string }
+
+// Mqueue mounts the message queues of the sandbox's ipc namespace.
+type Mqueue struct{ Dst string }
+
+// RemountRO makes the mount at Dst, and only that one, read-only.
+type RemountRO struct{ Dst string }
+
+func (o Bind) Dest() string      { return o.Dst }
+func (o Tmpfs) Dest() string     { return o.Dst }
+func (o Overlay) Dest() string   { return o.Dst }
+func (o Dir) Dest() string       { return o.Dst }
+func (o File) Dest() string      { return o.Dst }
+func (o Symlink) Dest() string   { return o.Dst }
+func (o Proc) Dest() string      { return o.Dst }
+func (o Dev) Dest() string       { return o.Dst }
+func (o Mqueue) Dest() string    { return o.Dst }
+func (o RemountRO) Dest() string { return o.Dst }
+
+func (Bind) name() string      { return "bind" }
+func (Tmpfs) name() string     { return "tmpfs" }
+func (Overlay) name() string   { return "overlay" }
+func (Dir) name() string       { return "dir" }
+func (File) name() string      { return "file" }
+func (Symlink) name() string   { return "symlink" }
+func (Proc) name() string      { return "proc" }
+func (Dev) name() string       { return "dev" }
+func (Mqueue) name() string    { return "mqueue" }
+func (RemountRO) name() string { return "remount-ro" }

@@ -1,0 +1,72 @@
+// Package bwrap is the target language: what bubblewrap is to do, as data.
+// A Plan is the wish, Features what the host can do, Lower the pure function
+// between them. Nothing here touches the machine.
+package bwrap
+
+// PlanVersion is the version of a Plan's JSON form. It rises when a field
+// changes its meaning or goes away, not when one is added.
+const PlanVersion = 1
+
+// Plan is a sandbox: the process and the ordered steps that make what it
+// sees.
+type Plan struct {
+	Version    int        `json:"version"`
+	Process    Process    `json:"process"`
+	Namespaces Namespaces `json:"namespaces"`
+	Steps      []Step     `json:"mounts"`
+}
+
+// Process is the command and what it is born with.
+type Process struct {
+	Args     []string `json:"args"`
+	Env      []string `json:"env"` // NAME=VALUE, no name twice
+	Cwd      string   `json:"cwd"` // absolute and clean
+	UID      int      `json:"uid"`
+	GID      int      `json:"gid"`
+	Groups   []int    `json:"groups,omitempty"`
+	Umask    int      `json:"umask"` // decimal in JSON
+	Terminal bool     `json:"terminal,omitempty"`
+
+	Capabilities Capabilities `json:"capabilities"`
+	Rlimits      []Rlimit     `json:"rlimits,omitempty"`
+	OOMScoreAdj  *int         `json:"oomScoreAdj,omitempty"`
+
+	StopSignal string `json:"stopSignal"` // "SIGTERM"
+}
+
+// Capabilities are the five sets of capabilities(7), each a sorted list of
+// names ("CAP_CHOWN").
+type Capabilities struct {
+	Bounding    []string `json:"bounding"`
+	Effective   []string `json:"effective"`
+	Permitted   []string `json:"permitted"`
+	Inheritable []string `json:"inheritable,omitempty"`
+	Ambient     []string `json:"ambient,omitempty"`
+}
+
+// Rlimit is one resource limit; Type is its name in getrlimit(2),
+// "RLIMIT_NOFILE".
+type Rlimit struct {
+	Type string `json:"type"`
+	Soft uint64 `json:"soft"`
+	Hard uint64 `json:"hard"`
+}
+
+// Namespaces says which namespaces are the sandbox's own; the mount namespace
+// always is.
+type Namespaces struct {
+	User     bool   `json:"user"`
+	PID      bool   `json:"pid"`
+	IPC      bool   `json:"ipc"`
+	UTS      bool   `json:"uts"`
+	Net      bool   `json:"network"`
+	Cgroup   bool   `json:"cgroup"`
+	Hostname string `json:"hostname,omitempty"` // needs UTS
+}
+
+// Step is one operation and the reason for it, for people: the config field,
+// the flag or the default that it comes from.
+type Step struct {
+	Op  Op
+	Why string
+}

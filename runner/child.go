@@ -1,0 +1,82 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// The words that make this program a part of a sandbox instead of a command
+// line tool. Main looks for them.
+const (
+	initWord  = "__init"
+	stageWord = "__stage"
+)
+
+// Main is to be called first in main, with os.Args: when the program was
+// started as a part of a sandbox it does that part and does not return.
+// It must come before anything that takes time.
+func Main(args []string) {
+	if len(args) < 2 {
+		return
+	}
+	switch args[1] {
+	case initWord:
+		os.Exit(initMain(args[2:]))
+	case stageWord:
+		os.Exit(stageMain(args[2:]))
+	}
+}
+
+// stageMain is the process between an ordinary user's oci2bwrap and bwrap:
+// root of a new user namespace with a mount namespace of its own. It mounts
+// what the stage says and becomes the program of args[1:].
+func stageMain(args []string) int {
+	err := func() error {
+		if len(args) < 1 {
+			return errors.New("stage: started by hand")
+		}
+		var s bwrap.Stage
+		if err := readJSON(args[0], &s); err != nil {
+			return fmt.Errorf("stage: %w", err)
+		}
+		if err := mountStage(&s, true); err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			return nil // a trial
+		}
+		err := unix.Exec(args[1], args[1:], nil)
+		return fmt.Errorf("stage: exec %s: %w", args[1], err)
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// readJSON reads a document from an inherited descriptor and closes it.
+func readJSON(number string, v any) error {
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), "fd "+number)
+	if f == nil {
+		return fmt.Errorf("no descriptor %q", number)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}

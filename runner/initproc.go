@@ -1,0 +1,253 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// initSpec is what the init is told by the runner.
+type initSpec struct {
+	Args       []string
+	Env        []string
+	Cwd        string
+	UID, GID   int
+	Groups     []int
+	KeepIDs    bool // ids and groups are what they are: a single id is mapped
+	Umask      int
+	Caps       capMasks
+	Rlimits    []rlimit
+	OOMScore   *int
+	SelfFD     int // the init's own binary
+	SocketFD   int // to the runner
+	StderrFD   int // the command's stderr; until the exec it is the runner's pipe
+	KernelCaps int // the highest capability that the kernel knows
+}
+
+type capMasks struct {
+	Bounding, Effective, Permitted, Inheritable, Ambient uint64
+}
+
+type rlimit struct {
+	Resource   int
+	Soft, Hard uint64
+}
+
+// initMain is pid 1 of the sandbox until it becomes the command. bubblewrap
+// has mounted everything; the init tells the runner so, waits for the start
+// byte, sets up what bubblewrap can't, and executes the command. A runner
+// that is gone closes the socket, and the init ends without a trace.
+func initMain(args []string) int {
+	// Credentials and the parent-death signal belong to the thread; exec
+	// keeps those of the thread that calls it.
+	runtime.LockOSThread()
+	var s initSpec
+	if len(args) != 1 || readJSON(args[0], &s) != nil {
+		fmt.Fprintln(os.Stderr, "init: started by hand")
+		return 125
+	}
+	unix.CloseOnExec(s.SocketFD)
+	if _, err := unix.Write(s.SocketFD, []byte{'r'}); err != nil {
+		return 125
+	}
+	var start [1]byte
+	for {
+		n, err := unix.Read(s.SocketFD, start[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 || err != nil {
+			return 125
+		}
+		break
+	}
+	err := become(&s)
+	var report *ExecError
+	if !errors.As(err, &report) {
+		report = &ExecError{Code: 125, Msg: err.Error()}
+	}
+	msg, _ := json.Marshal(report)
+	unix.Write(s.SocketFD, msg)
+	return report.Code
+}
+
+// become turns the init into the command; it returns only with an error. The
+// order is runc's: what needs privilege first, the ids, the working directory
+// while capabilities can still reach it, then the capability sets.
+func become(s *initSpec) error {
+	for _, l := range s.Rlimits {
+		lim := unix.Rlimit{Cur: l.Soft, Max: l.Hard}
+		if err := unix.Setrlimit(l.Resource, &lim); err != nil {
+			return fmt.Errorf("process.rlimits: %d: %w", l.Resource, err)
+		}
+	}
+	if s.OOMScore != nil {
+		if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(*s.OOMScore)), 0); err != nil {
+			return fmt.Errorf("process.oomScoreAdj: %w", err)
+		}
+	}
+	unix.Umask(s.Umask)
+	if err := setIDs(s); err != nil {
+		return err
+	}
+	// Setting the ids has cleared the parent-death signal. From here on the
+	// monitor's death is ours again; if the runner died before, the socket
+	// says so.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("parent-death signal: %w", err)
+	}
+	if hungUp(s.SocketFD) {
+		os.Exit(125)
+	}
+	if err := unix.Dup3(s.StderrFD, 2, 0); err != nil {
+		return fmt.Errorf("stderr: %w", err)
+	}
+	// Nothing but 0, 1, 2 and the socket may be open when the image's
+	// working directory is entered: it could name a descriptor in /proc.
+	unix.Close(s.StderrFD)
+	unix.Close(s.SelfFD)
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close descriptors: %w", err)
+	}
+	if err := unix.Chdir(s.Cwd); err != nil {
+		return fmt.Errorf("process.cwd: %s: %w", s.Cwd, err)
+	}
+	if err := setCaps(s); err != nil {
+		return err
+	}
+	path, err := lookPath(s.Args[0], s.Env)
+	if err != nil {
+		return err
+	}
+	return execError(s.Args[0], path, syscall.Exec(path, s.Args, s.Env))
+}
+
+// setIDs drops the bounding set and takes the ids of the command, keeping
+// the permitted capabilities for what is left to do.
+func setIDs(s *initSpec) error {
+	for c := 0; c <= s.KernelCaps; c++ {
+		if s.Caps.Bounding&(1<<c) != 0 {
+			continue
+		}
+		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0); err != nil || has == 0 {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
+			return fmt.Errorf("process.capabilities.bounding: drop %d: %w", c, err)
+		}
+	}
+	if s.KeepIDs {
+		return nil
+	}
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("keep capabilities: %w", err)
+	}
+	// The plain system calls: Go's wrappers would change every thread.
+	groups := make([]uint32, len(s.Groups)+1) // one more: its address is taken
+	for i, g := range s.Groups {
+		groups[i] = uint32(g)
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(s.Groups)), uintptr(unsafe.Pointer(&groups[0])), 0); e != 0 {
+		return fmt.Errorf("process.user.additionalGids: %w", e)
+	}
+	gid, uid := uintptr(s.GID), uintptr(s.UID)
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); e != 0 {
+		return fmt.Errorf("process.user.gid: %d: %w", s.GID, e)
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); e != 0 {
+		return fmt.Errorf("process.user.uid: %d: %w", s.UID, e)
+	}
+	return nil
+}
+
+// setCaps gives the thread exactly the sets of the spec. For a user id other
+// than 0 the effective set of exec comes from the ambient one.
+func setCaps(s *initSpec) error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("process.capabilities.ambient: %w", err)
+	}
+	c := s.Caps
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{
+		{Effective: uint32(c.Effective), Permitted: uint32(c.Permitted), Inheritable: uint32(c.Inheritable)},
+		{Effective: uint32(c.Effective >> 32), Permitted: uint32(c.Permitted >> 32), Inheritable: uint32(c.Inheritable >> 32)},
+	}
+	if err := unix.Capset(&hdr, &data[0]); err != nil {
+		return fmt.Errorf("process.capabilities: %w", err)
+	}
+	for n := 0; n <= s.KernelCaps; n++ {
+		if c.Ambient&(1<<n) == 0 {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(n), 0, 0); err != nil {
+			return fmt.Errorf("process.capabilities.ambient: %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func hungUp(fd int) bool {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(poll, 0)
+	return err == nil && n > 0 && poll[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// lookPath finds the command as execvp would in the container's PATH. Empty
+// entries of PATH are passed over: the working directory is the image's
+// choice, not a place to look for programs.
+func lookPath(name string, env []string) (string, error) {
+	if strings.ContainsRune(name, '/') {
+		return name, nil
+	}
+	if name == "" {
+		return "", &ExecError{Code: 127, Msg: `exec "": not found: the command is empty`}
+	}
+	var path string
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			path = v
+		}
+	}
+	denied := ""
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		file := filepath.Join(dir, name)
+		var st unix.Stat_t
+		if unix.Stat(file, &st) != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			continue
+		}
+		if unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS) == nil {
+			return file, nil
+		}
+		denied = file
+	}
+	if denied != "" {
+		return "", &ExecError{Code: 126, Msg: fmt.Sprintf("exec %q: %s: permission denied", name, denied)}
+	}
+	return "", &ExecError{Code: 127, Msg: fmt.Sprintf("exec %q: not found in PATH (%s)", name, path)}
+}
+
+func execError(name, path string, err error) error {
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		if _, e := os.Stat(path); e == nil {
+			return &ExecError{Code: 127, Msg: fmt.Sprintf("exec %q: the interpreter that it names is not in the image", name)}
+		}
+		return &ExecError{Code: 127, Msg: fmt.Sprintf("exec %q: no such file or directory", name)}
+	case errors.Is(err, unix.ENOTDIR):
+		return &ExecError{Code: 127, Msg: fmt.Sprintf("exec %q: %v", name, err)}
+	}
+	return &ExecError{Code: 126, Msg: fmt.Sprintf("exec %q: %v", name, err)}
+}

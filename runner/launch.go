@@ -1,0 +1,258 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// launch is a bubblewrap about to be started: its process and the
+// descriptors that go with it.
+type launch struct {
+	Config
+	cmd   *exec.Cmd
+	files []*os.File // ours to close once it has started
+	sock  int        // our end of the init's socket
+
+	stderr *os.File // what bubblewrap says before the init takes its stderr over
+	text   strings.Builder
+	read   chan struct{} // closed when stderr has been read to its end
+}
+
+// newLaunch lays out the command line and the descriptors.
+func newLaunch(c Config) (_ *launch, err error) {
+	l := &launch{Config: c, cmd: &exec.Cmd{}, sock: -1, read: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			l.close()
+			if l.sock >= 0 {
+				unix.Close(l.sock)
+			}
+		}
+	}()
+	words, err := c.Command.Words(l.data)
+	if err != nil {
+		return nil, err
+	}
+	args, err := l.pass(memfd("args", []byte(strings.Join(words, "\x00")+"\x00")))
+	if err != nil {
+		return nil, err
+	}
+	self, spec, err := l.initFiles()
+	if err != nil {
+		return nil, err
+	}
+	argv := []string{c.Bwrap, "--args", strconv.Itoa(args), "--", "/proc/self/fd/" + strconv.Itoa(self), initWord, strconv.Itoa(spec)}
+	if c.Command.Stage != nil && !c.Real {
+		if argv, err = l.stageArgv(argv); err != nil {
+			return nil, err
+		}
+	}
+	l.cmd.Path, l.cmd.Args = argv[0], argv
+	l.cmd.Env = []string{} // what the host's environment says is no business of the sandbox
+	l.cmd.Stdin, l.cmd.Stdout = input(c.Stdin), output(c.Stdout)
+	l.cmd.SysProcAttr = l.attributes()
+	return l, l.stderrPipe()
+}
+
+// initFiles passes the init's binary, its socket, the command's stderr and
+// the spec that tells the numbers of all these.
+func (l *launch) initFiles() (self, spec int, err error) {
+	s, err := newInitSpec(l.Command)
+	if err != nil {
+		return 0, 0, err
+	}
+	if s.SelfFD, err = l.pass(openSelf(l.Real)); err != nil {
+		return 0, 0, err
+	}
+	if s.SocketFD, err = l.pass(l.socket()); err != nil {
+		return 0, 0, err
+	}
+	stderr := l.Stderr
+	if stderr == nil {
+		if stderr, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+			return 0, 0, err
+		}
+		l.files = append(l.files, stderr)
+	}
+	s.StderrFD = l.number(stderr)
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return 0, 0, err
+	}
+	spec, err = l.pass(memfd("spec", doc))
+	return s.SelfFD, spec, err
+}
+
+func (l *launch) stageArgv(argv []string) ([]string, error) {
+	doc, err := json.Marshal(l.Command.Stage)
+	if err != nil {
+		return nil, err
+	}
+	stage, err := l.pass(memfd("stage", doc))
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{"/proc/self/exe", stageWord, strconv.Itoa(stage)}, argv...), nil
+}
+
+// attributes puts bubblewrap into a session of its own, so that a terminal's
+// signals come to us alone, and into a pid namespace of its own: its death,
+// which ours brings about, ends everything in the sandbox, also a command
+// that has cleared its parent-death signal by changing its ids.
+func (l *launch) attributes() *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	switch {
+	case l.Real:
+		a.Cloneflags = unix.CLONE_NEWPID
+	case l.Private:
+		a.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWPID
+		if l.Command.Stage != nil {
+			a.Cloneflags |= unix.CLONE_NEWNS
+		}
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	return a
+}
+
+// start starts bubblewrap from a thread that lives as long as it does: the
+// parent-death signal comes when that thread ends. Real root's stage is that
+// thread's mount namespace.
+func (l *launch) start(s *Sandbox) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := l.enterStage()
+		if err == nil {
+			// What the caller has open is not for the sandbox.
+			unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+			err = l.cmd.Start()
+		}
+		if err != nil {
+			started <- l.explain(err)
+			return
+		}
+		s.bwrap = l.cmd.Process
+		started <- nil
+		s.reason = l.cmd.Wait()
+		s.state = l.cmd.ProcessState
+		close(s.ended)
+	}()
+	return <-started
+}
+
+func (l *launch) enterStage() error {
+	if l.Command.Stage == nil || !l.Real {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("stage: new mount namespace: %w", err)
+	}
+	return mountStage(l.Command.Stage, false)
+}
+
+func (l *launch) explain(err error) error {
+	if !l.Private || l.Real {
+		return err
+	}
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EACCES) {
+		return &Error{Msg: "user namespaces are not available", Err: err, Remedy: remedyUserNamespace}
+	}
+	return err
+}
+
+// number has the file passed on and tells its number in the child.
+func (l *launch) number(f *os.File) int {
+	l.cmd.ExtraFiles = append(l.cmd.ExtraFiles, f)
+	return 2 + len(l.cmd.ExtraFiles)
+}
+
+// pass is number for a file that is ours to close.
+func (l *launch) pass(f *os.File, err error) (int, error) {
+	if err != nil {
+		return 0, err
+	}
+	l.files = append(l.files, f)
+	return l.number(f), nil
+}
+
+func (l *launch) data(d *bwrap.Data) (string, error) {
+	n, err := l.pass(memfd(d.Name, d.Bytes))
+	return strconv.Itoa(n), err
+}
+
+// socket makes the pair between runner and init. Each message on our end
+// carries its sender's process id.
+func (l *launch) socket() (*os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket for the init: %w", err)
+	}
+	l.sock = pair[0]
+	theirs := os.NewFile(uintptr(pair[1]), "init")
+	if err := unix.SetsockoptInt(l.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		theirs.Close()
+		return nil, fmt.Errorf("socket for the init: %w", err)
+	}
+	return theirs, nil
+}
+
+// stderrPipe catches what bubblewrap says; the init gives the command the
+// stderr that it is to have.
+func (l *launch) stderrPipe() error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	l.cmd.Stderr = w
+	l.files = append(l.files, w)
+	l.stderr = r
+	go func() {
+		defer close(l.read)
+		defer r.Close()
+		io.Copy(&l.text, io.LimitReader(r, 16<<10))
+	}()
+	return nil
+}
+
+// said is what bubblewrap wrote to its stderr, once it has ended.
+func (l *launch) said() string {
+	l.close()
+	<-l.read
+	return l.text.String()
+}
+
+func (l *launch) close() {
+	for _, f := range l.files {
+		f.Close()
+	}
+	l.files = nil
+}
+
+// input and output keep a nil *os.File from becoming a non-nil interface.
+func input(f *os.File) io.Reader {
+	if f == nil {
+		return nil
+	}
+	return f
+}
+
+func output(f *os.File) io.Writer {
+	if f == nil {
+		return nil
+	}
+	return f
+}

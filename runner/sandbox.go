@@ -1,0 +1,261 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// Config is a sandbox to be made.
+type Config struct {
+	Bwrap   string         // absolute path of bubblewrap
+	Command *bwrap.Command // what bwrap.Lower gave
+	Real    bool           // the caller is root and stays it: no user namespace
+	Private bool           // the runner can make namespaces (bwrap.Features.Stage)
+
+	Stdin, Stdout, Stderr *os.File // the command's own; nil is /dev/null
+}
+
+// Status is how a command ended. Code is its exit status, or 128+n when
+// signal n killed it.
+type Status struct {
+	Code int
+}
+
+// Sandbox is a sandbox from the moment that everything is mounted: first
+// created, then running once Start is called, at last ended.
+type Sandbox struct {
+	pid    int // of the command, in the caller's pid namespace
+	pidfd  int
+	sock   int // to the init; -1 once it is closed
+	bwrap  *os.Process
+	ended  chan struct{} // closed when bubblewrap has ended, and state is set
+	state  *os.ProcessState
+	reason error // why it can't be waited for
+
+	mu      sync.Mutex
+	started bool
+	report  chan *ExecError // one value after Start: nil when the command was executed
+}
+
+// Create makes the sandbox and returns when everything in it is mounted and
+// its init waits. A context that ends before Start kills it; so does the end
+// of this process at any time.
+func Create(ctx context.Context, c Config) (*Sandbox, error) {
+	l, err := newLaunch(c)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	s := &Sandbox{sock: l.sock, pidfd: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1)}
+	if err := l.start(s); err != nil {
+		unix.Close(s.sock)
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { s.bwrap.Kill() })
+	defer stop()
+	pid, err := awaitReady(s.sock)
+	if err != nil {
+		s.bwrap.Kill()
+		<-s.ended
+		unix.Close(s.sock)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, l.failure(s)
+	}
+	s.pid = pid
+	// The init waits for its start byte, so the number can't have passed on.
+	if s.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("pidfd of the sandbox's init: %w", err)
+	}
+	return s, nil
+}
+
+// PID is the command's process id in the caller's pid namespace.
+func (s *Sandbox) PID() int { return s.pid }
+
+// Start lets the command run. It returns when the command has been executed;
+// an *ExecError says why it has not been.
+func (s *Sandbox) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return errors.New("sandbox was started before")
+	}
+	s.started = true
+	_, err := unix.Write(s.sock, []byte{'s'})
+	var report []byte
+	if err == nil {
+		report, err = readReport(s.sock)
+	}
+	unix.Close(s.sock)
+	s.sock = -1
+	if err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		return fmt.Errorf("start the command: %w", err)
+	}
+	if len(report) == 0 {
+		return nil
+	}
+	failure := new(ExecError)
+	if err := json.Unmarshal(report, failure); err != nil {
+		return fmt.Errorf("report of the sandbox's init: %w", err)
+	}
+	<-s.ended
+	return failure
+}
+
+// readReport reads what the init says; nothing once the command has been
+// executed, since that closes the socket.
+func readReport(sock int) ([]byte, error) {
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.Read(sock, buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return buf[:n], nil
+	}
+}
+
+// awaitReady waits for the init's first word and tells its process id. The
+// kernel puts it on the message, as a number of our pid namespace.
+func awaitReady(sock int) (int, error) {
+	buf, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(sock, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			return 0, io.EOF
+		}
+		msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+		if err != nil || len(msgs) == 0 {
+			return 0, errors.New("the init's message names no sender")
+		}
+		cred, err := unix.ParseUnixCredentials(&msgs[0])
+		if err != nil {
+			return 0, err
+		}
+		return int(cred.Pid), nil
+	}
+}
+
+// Signal sends the signal to the command. One that has ended is no error.
+func (s *Sandbox) Signal(sig syscall.Signal) error {
+	err := unix.PidfdSendSignal(s.pidfd, sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// Wait waits until the command and everything in the sandbox has ended.
+func (s *Sandbox) Wait() (Status, error) {
+	<-s.ended
+	if s.state == nil {
+		return Status{}, s.reason
+	}
+	code := s.state.ExitCode()
+	if ws, ok := s.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		code = 128 + int(ws.Signal())
+	}
+	return Status{Code: code}, nil
+}
+
+// Close kills what still runs and releases the sandbox.
+func (s *Sandbox) Close() error {
+	select {
+	case <-s.ended:
+	default:
+		// bubblewrap is pid 1 of a namespace around the sandbox, or has
+		// asked to take the sandbox with it.
+		if s.pidfd >= 0 {
+			s.Signal(unix.SIGKILL)
+		}
+		s.bwrap.Kill()
+		<-s.ended
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sock >= 0 {
+		unix.Close(s.sock)
+		s.sock = -1
+	}
+	if s.pidfd >= 0 {
+		unix.Close(s.pidfd)
+		s.pidfd = -1
+	}
+	return nil
+}
+
+// failure is the error for a bubblewrap that ended before the init spoke: its
+// own last line.
+func (l *launch) failure(s *Sandbox) error {
+	text := strings.TrimSpace(l.said())
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	if text == "" {
+		text = "ended before the sandbox stood: " + s.state.String()
+	}
+	if strings.HasPrefix(text, "stage:") || strings.HasPrefix(text, "bwrap:") {
+		return &Error{Msg: text, Remedy: remedy(text)}
+	}
+	return &Error{Msg: "bwrap: " + text, Remedy: remedy(text)}
+}
+
+// remedy recognises the failures of bubblewrap that have a known way out.
+func remedy(text string) string {
+	for _, known := range []struct{ text, remedy string }{
+		{"No permissions to create", remedyUserNamespace},
+		{"Creating new namespace failed", remedyUserNamespace},
+		{"setting up uid map", remedyUserNamespace},
+	} {
+		if strings.Contains(text, known.text) {
+			return known.remedy
+		}
+	}
+	return ""
+}
+
+const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
+	"kernel.apparmor_restrict_unprivileged_userns), or run as root"
+
+var errNoBwrap = &Error{
+	Msg:    "bubblewrap is not installed: no bwrap in PATH",
+	Remedy: "install it, for example with: apt-get install bubblewrap",
+}
+
+// Find finds bubblewrap in the given PATH.
+func Find(path string) (string, error) {
+	for _, dir := range strings.Split(path, ":") {
+		file := dir + "/bwrap"
+		if !strings.HasPrefix(dir, "/") {
+			continue
+		}
+		if p, err := exec.LookPath(file); err == nil {
+			return p, nil
+		}
+	}
+	return "", errNoBwrap
+}
