@@ -1,0 +1,51 @@
+# demo, build, test and bench need nothing but what they say when it is missing.
+
+GO ?= go
+FIXTURES ?= $(CURDIR)/.cache/fixtures
+FUZZTIME ?= 1m
+
+export CGO_ENABLED = 0
+# Tests that need the Debian image or a newer bwrap look for them here.
+export OCI2BWRAP_FIXTURES = $(FIXTURES)
+
+.PHONY: build demo test fixtures bench fuzz clean
+
+build:
+	$(GO) build -o bin/oci2bwrap ./cmd/oci2bwrap
+
+# Builds a small image from source and runs it. Needs Go and bubblewrap.
+demo:
+	@sh fixtures/demo/demo.sh
+
+# Everything, as root and as an ordinary user, with both versions of bwrap. The
+# tests skip what the machine lacks and say so; with CI=true that is a failure.
+test: fixtures
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 15m ./...
+
+# The inputs of the tests that are not in the repository. Only root can make them.
+fixtures:
+	@mkdir -p $(FIXTURES)
+	@for name in debian newer-bwrap; do \
+	  if [ "$$(id -u)" != 0 ]; then echo "fixtures/$$name.sh needs root: tests without it"; continue; fi; \
+	  sh fixtures/$$name.sh $(FIXTURES)/$$name >$(FIXTURES)/$$name.log 2>&1 && continue; \
+	  tail -n 20 $(FIXTURES)/$$name.log >&2; \
+	  echo "fixtures/$$name.sh failed (packages: .ci/packages): tests without it" >&2; \
+	  [ "$$CI" != true ] || exit 1; \
+	done
+
+# Start-up times beside bwrap's, crun's and runc's, into docs/performance.md.
+bench: build
+	@sh fixtures/bench/bench.sh bin/oci2bwrap docs/performance.md
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    echo "== $$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin .cache
