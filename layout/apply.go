@@ -1,0 +1,189 @@
+package layout
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// applier unpacks layers, lowest first, into one tree.
+type applier struct {
+	*tree
+	ctx     context.Context
+	o       UnpackOptions // Limits filled in
+	entries int64
+	skipped map[place]bool // device nodes that were left out
+	buf     []byte
+}
+
+// place is a name in a directory.
+type place struct {
+	d    *dir
+	name string
+}
+
+func newApplier(ctx context.Context, rootFD int, o UnpackOptions) *applier {
+	o.Limits = o.Limits.withDefaults()
+	return &applier{tree: newTree(rootFD), ctx: ctx, o: o, skipped: map[place]bool{}, buf: make([]byte, 256<<10)}
+}
+
+// apply unpacks all layers into the empty directory rootFD, which is ours and
+// 0700, and verifies them. Its errors name the layer and the entry.
+func (a *applier) apply(layers []Layer) error {
+	defer a.close()
+	if err := a.prepareRoot(); err != nil {
+		return err
+	}
+	for n := range layers {
+		a.layer = n
+		if err := a.applyLayer(&layers[n]); err != nil {
+			if a.ctx.Err() != nil {
+				return context.Cause(a.ctx)
+			}
+			return fmt.Errorf("layer %d of %d (%s): %w", n+1, len(layers), layers[n].Digest, err)
+		}
+	}
+	return a.finish(a.root)
+}
+
+// prepareRoot keeps what the directory inherited (set-gid bit, default ACL)
+// from reaching what is made in it, and looks at what the umask takes.
+func (a *applier) prepareRoot() error {
+	for _, name := range []string{"system.posix_acl_default", "system.posix_acl_access"} {
+		// Absent or unsupported is what is wanted.
+		_ = unix.Fremovexattr(a.rootFD, name)
+	}
+	if err := unix.Fchown(a.rootFD, -1, unix.Getegid()); err != nil {
+		return err
+	}
+	if err := unix.Fchmod(a.rootFD, 0o700); err != nil {
+		return err
+	}
+	const probe = "umask"
+	if err := unix.Mkdirat(a.rootFD, probe, 0o700); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(a.rootFD, probe, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	a.chmod = st.Mode&0o700 != 0o700
+	return unix.Unlinkat(a.rootFD, probe, unix.AT_REMOVEDIR)
+}
+
+// applyLayer applies one layer and verifies it to its end.
+func (a *applier) applyLayer(layer *Layer) (err error) {
+	s, err := openStream(a.ctx, layer, a.o.Limits)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	tr := tar.NewReader(s)
+	for {
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		hdr, err := tr.Next()
+		if err == io.EOF {
+			return s.verify()
+		}
+		if err != nil {
+			return readError(s, err)
+		}
+		if err := a.entry(hdr, tr); err != nil {
+			var read *contentError
+			if errors.As(err, &read) {
+				err = readError(s, read.error)
+			}
+			return fmt.Errorf("entry %s: %w", quote(hdr.Name), err)
+		}
+	}
+}
+
+// readError explains an archive that can't be read: a blob or stream that
+// isn't what it should be goes before what the archive's reader makes of it.
+func readError(s *stream, err error) error {
+	if verr := s.verify(); verr != nil {
+		return verr
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("archive is truncated")
+	}
+	return err
+}
+
+// contentError is an error of reading an entry's content.
+type contentError struct{ error }
+
+// cleanName returns an entry's path below the root, "" for the root itself.
+// Absolute names are below the root; a ".." that climbs above it is refused.
+func cleanName(name string) (string, error) {
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if len(parts) == 0 {
+				return "", errors.New("climbs above the root")
+			}
+			parts = parts[:len(parts)-1]
+		default:
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "/"), nil
+}
+
+// entry applies one entry of an archive.
+func (a *applier) entry(hdr *tar.Header, content io.Reader) error {
+	if hdr.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	if a.entries++; a.entries > a.o.Limits.Entries {
+		return &LimitError{"Entries", "too many entries", a.o.Limits.Entries}
+	}
+	name, err := cleanName(hdr.Name)
+	if err != nil {
+		return err
+	}
+	m, err := a.metaOf(hdr)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		if hdr.Typeflag != tar.TypeDir {
+			return errors.New("the root can only be a directory")
+		}
+		return a.list(a.root, m, a.xattrsOf(hdr, "/"))
+	}
+	if isAufs(name) {
+		return nil
+	}
+	parentPath, base := path.Split(name)
+	parentPath = strings.TrimSuffix(parentPath, "/")
+	if err := checkWhiteoutNames(parentPath, base); err != nil {
+		return err
+	}
+	if strings.HasPrefix(base, whiteoutPrefix) {
+		return a.whiteout(parentPath, base)
+	}
+	parent, err := a.walk(parentPath, true)
+	if err != nil {
+		return err
+	}
+	return a.create(parent, base, name, hdr, m, content)
+}
+
+// list gives a directory the metadata that the layer lists for it.
+func (a *applier) list(d *dir, m meta, attrs []xattr) error {
+	d.meta = m
+	d.listed = a.layer
+	a.touch(d)
+	return a.setDirXattrs(d, attrs)
+}

@@ -1,0 +1,76 @@
+package layout
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxWindow bounds the memory a zstd frame may ask for: what "zstd --ultra
+// --long" makes and its decoder takes without being told.
+const maxWindow = 128 << 20
+
+// tarMagic is at byte 257 of a tar stream's first header, in every dialect
+// but the oldest.
+const tarMagic = "ustar"
+
+// decompress returns the tar stream in r. Content decides how r is read, not
+// its media type. What follows the compressed stream is an error.
+func decompress(r io.Reader) (io.ReadCloser, error) {
+	br := bufio.NewReaderSize(r, 64<<10)
+	head, err := br.Peek(512)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case len(head) >= 262 && string(head[257:262]) == tarMagic:
+		return io.NopCloser(br), nil
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(br)
+		if err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		return labelled{"gzip", z, z.Close}, nil
+	case isZstd(head):
+		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, fmt.Errorf("zstd: %w", err)
+		}
+		return labelled{"zstd", z, func() error { z.Close(); return nil }}, nil
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return nil, errors.New("compressed with bzip2, which is not supported")
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		return nil, errors.New("compressed with xz, which is not supported")
+	}
+	return io.NopCloser(br), nil
+}
+
+// isZstd recognises a zstd frame and the skippable frames that may precede it
+// (RFC 8878, 3.1).
+func isZstd(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
+		len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18})
+}
+
+// labelled names the compression in errors.
+type labelled struct {
+	name  string
+	r     io.Reader
+	close func() error
+}
+
+func (l labelled) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	var blob *blobError
+	if err == nil || err == io.EOF || errors.As(err, &blob) {
+		return n, err
+	}
+	return n, fmt.Errorf("%s: %w", l.name, err)
+}
+
+func (l labelled) Close() error { return l.close() }

@@ -1,0 +1,243 @@
+package layout
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// create makes an entry at parent/base; whatever was there goes first, except
+// that a directory over a directory is merged.
+func (a *applier) create(parent *dir, base, name string, hdr *tar.Header, m meta, content io.Reader) error {
+	switch hdr.Typeflag {
+	case tar.TypeDir:
+		return a.directory(parent, base, name, hdr, m)
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		return a.regular(parent, base, name, hdr, m, content)
+	case tar.TypeSymlink:
+		return a.replace(parent, base, func(fd int) error {
+			if err := unix.Symlinkat(hdr.Linkname, fd, base); err != nil {
+				return err
+			}
+			return a.settle(fd, base, m)
+		})
+	case tar.TypeLink:
+		return a.hardLink(parent, base, name, hdr.Linkname)
+	case tar.TypeFifo:
+		return a.replace(parent, base, func(fd int) error {
+			return a.node(fd, base, unix.S_IFIFO, 0, m)
+		})
+	case tar.TypeChar, tar.TypeBlock:
+		return a.device(parent, base, name, hdr, m)
+	}
+	return fmt.Errorf("unsupported type %q", hdr.Typeflag)
+}
+
+// replace makes a non-directory at parent/base by calling make, which must
+// fail with EEXIST if anything is there.
+func (a *applier) replace(parent *dir, base string, make func(dirfd int) error) error {
+	fd, err := a.handle(parent)
+	if err != nil {
+		return err
+	}
+	err = make(fd)
+	if errors.Is(err, unix.EEXIST) {
+		if err := a.remove(parent, base); err != nil {
+			return err
+		}
+		if fd, err = a.handle(parent); err != nil {
+			return err
+		}
+		err = make(fd)
+	}
+	if err != nil {
+		return err
+	}
+	a.mark(parent, base)
+	delete(a.skipped, place{parent, base})
+	return nil
+}
+
+func (a *applier) directory(parent *dir, base, name string, hdr *tar.Header, m meta) error {
+	d := parent.children[base]
+	if d == nil {
+		var err error
+		d, err = a.mkdir(parent, base)
+		if errors.Is(err, unix.EEXIST) {
+			if err := a.remove(parent, base); err != nil {
+				return err
+			}
+			d, err = a.mkdir(parent, base)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return a.list(d, m, a.xattrsOf(hdr, name))
+}
+
+func (a *applier) regular(parent *dir, base, name string, hdr *tar.Header, m meta, content io.Reader) error {
+	sparse := isSparse(hdr)
+	if sparse && hdr.Size > a.o.Limits.Sparse {
+		return &LimitError{"Sparse", fmt.Sprintf("sparse file claims %d bytes", hdr.Size), a.o.Limits.Sparse}
+	}
+	return a.replace(parent, base, func(dirfd int) error {
+		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		fd, err := openat(dirfd, base, flags, 0o600)
+		if err != nil {
+			return err
+		}
+		if sparse {
+			err = a.writeSparse(fd, hdr.Size, content)
+		} else {
+			err = a.write(fd, content)
+		}
+		if err == nil {
+			err = a.settle(dirfd, base, m)
+		}
+		if err == nil {
+			// After chown, which clears capabilities; before the mode,
+			// which may forbid it.
+			a.setXattrs(fd, name, a.xattrsOf(hdr, name))
+			err = unix.Fchmod(fd, m.mode)
+		}
+		return errors.Join(err, unix.Close(fd))
+	})
+}
+
+// write copies content. Nothing is allocated by the size a header claims.
+func (a *applier) write(fd int, content io.Reader) error {
+	for {
+		n, err := content.Read(a.buf)
+		if werr := writeAll(fd, a.buf[:n]); werr != nil {
+			return werr
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return &contentError{err}
+		}
+	}
+}
+
+func isSparse(hdr *tar.Header) bool {
+	if hdr.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range hdr.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// writeSparse copies content, leaving out blocks of zeros.
+func (a *applier) writeSparse(fd int, size int64, content io.Reader) error {
+	const block = 4096
+	var zeros [block]byte
+	// A size the file system can't hold shows before it is read.
+	if err := unix.Ftruncate(fd, size); err != nil {
+		return err
+	}
+	var at int64
+	for {
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		n, err := fill(content, a.buf)
+		for p := a.buf[:n]; len(p) > 0; {
+			b := p[:min(block, len(p))]
+			p = p[len(b):]
+			if !bytes.Equal(b, zeros[:len(b)]) {
+				if _, err := unix.Seek(fd, at, unix.SEEK_SET); err != nil {
+					return err
+				}
+				if err := writeAll(fd, b); err != nil {
+					return err
+				}
+			}
+			at += int64(len(b))
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return &contentError{err}
+		}
+	}
+}
+
+// hardLink makes another name of an entry. The header's metadata is ignored:
+// it would change the other names too.
+func (a *applier) hardLink(parent *dir, base, name, target string) error {
+	clean, err := cleanName(target)
+	if err != nil {
+		return fmt.Errorf("hard link to %s: %w", quote(target), err)
+	}
+	to, at, ok, err := a.linkTarget(clean)
+	if err != nil {
+		return fmt.Errorf("hard link to %s: %w", quote(target), err)
+	}
+	if ok && a.skipped[place{to, at}] {
+		return a.leaveOut(parent, base, name, "hard link to a device node", "its target was not made")
+	}
+	if !ok {
+		return fmt.Errorf("hard link to %s: no such file in this or a lower layer", quote(target))
+	}
+	if to == parent && at == base {
+		a.mark(parent, base)
+		return nil
+	}
+	err = a.replace(parent, base, func(fd int) error {
+		// A handle of its own: making room may have closed it.
+		from, err := a.handle(to)
+		if err != nil {
+			return err
+		}
+		return unix.Linkat(from, at, fd, base, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("hard link to %s: %w", quote(target), err)
+	}
+	return nil
+}
+
+// linkTarget finds what a hard link points to: parents resolved in the root,
+// the last component not followed. A left-out device counts as found.
+func (a *applier) linkTarget(path string) (d *dir, name string, ok bool, err error) {
+	if path == "" {
+		return nil, "", false, errors.New("a directory can't be linked")
+	}
+	parentPath, name := splitPath(path)
+	d, err = a.walk(parentPath, false)
+	if err != nil || d == nil {
+		return nil, "", false, err
+	}
+	if d.children[name] != nil {
+		return nil, "", false, errors.New("a directory can't be linked")
+	}
+	fd, err := a.handle(d)
+	if err != nil {
+		return nil, "", false, err
+	}
+	if _, err = lstatKind(fd, name); errors.Is(err, unix.ENOENT) {
+		return d, name, a.skipped[place{d, name}], nil
+	}
+	return d, name, err == nil, err
+}
+
+// splitPath splits a clean relative path before its last component.
+func splitPath(path string) (parent, base string) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path
+	}
+	return path[:i], path[i+1:]
+}

@@ -1,0 +1,35 @@
+package layout
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// LimitError reports that an image goes beyond one of the Limits.
+type LimitError struct {
+	Field string // name of the field of Limits
+	What  string // what has gone beyond it
+	Max   int64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s (limit: %d)", e.What, e.Max)
+}
+
+// hinted is an error with a remedy.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Hint() string  { return e.hint }
+func (e *hinted) Unwrap() error { return e.error }
+
+// quote renders a foreign name for a message: escaped and of bounded length.
+func quote(s string) string {
+	const most = 200
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

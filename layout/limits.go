@@ -1,0 +1,43 @@
+package layout
+
+import "cmp"
+
+// Limits bound what foreign input may cost. A zero field means its default.
+type Limits struct {
+	// Entries is the number of tar entries of all layers together
+	// (default 10 million).
+	Entries int64
+
+	// JSON is the size in bytes of one document: index, manifest or config
+	// (default 4 MiB).
+	JSON int64
+
+	// Documents is the number of documents read to open an image
+	// (default 1000).
+	Documents int64
+
+	// Depth is how deep indexes may nest (default 8).
+	Depth int64
+
+	// Ratio is how many times its blob's size a layer may unpack to, checked
+	// above 1 GiB (default 200).
+	Ratio int64
+
+	// Sparse is the size in bytes that one sparse file may claim, holes
+	// included (default 64 GiB).
+	Sparse int64
+}
+
+// ratioFloor is the unpacked size up to which Limits.Ratio is not checked.
+const ratioFloor = 1 << 30
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Entries:   cmp.Or(l.Entries, 10_000_000),
+		JSON:      cmp.Or(l.JSON, 4<<20),
+		Documents: cmp.Or(l.Documents, 1000),
+		Depth:     cmp.Or(l.Depth, 8),
+		Ratio:     cmp.Or(l.Ratio, 200),
+		Sparse:    cmp.Or(l.Sparse, 64<<30),
+	}
+}

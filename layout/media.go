@@ -1,0 +1,107 @@
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// The kinds of documents a descriptor can name.
+const (
+	kindIndex    = "index"
+	kindManifest = "manifest"
+)
+
+// documentKinds maps media types to kinds, OCI's and docker's alike.
+var documentKinds = map[string]string{
+	"application/vnd.oci.image.index.v1+json":                   kindIndex,
+	"application/vnd.docker.distribution.manifest.list.v2+json": kindIndex,
+	"application/vnd.oci.image.manifest.v1+json":                kindManifest,
+	"application/vnd.docker.distribution.manifest.v2+json":      kindManifest,
+}
+
+// configTypes are the media types of image configs.
+var configTypes = map[string]bool{
+	"application/vnd.oci.image.config.v1+json":       true,
+	"application/vnd.docker.container.image.v1+json": true,
+}
+
+// layerTypes are the media types of layers that are tar streams. What follows
+// a "+" or the docker spelling of a compression is a label, not trusted.
+var layerTypes = map[string]bool{
+	"application/vnd.oci.image.layer.v1.tar":                  true,
+	"application/vnd.oci.image.layer.nondistributable.v1.tar": true,
+	"application/vnd.docker.image.rootfs.diff.tar":            true,
+	"application/vnd.docker.image.rootfs.foreign.diff.tar":    true,
+}
+
+// checkLayerType refuses media types of which the content is no plain or
+// compressed tar stream.
+func checkLayerType(mediaType string) error {
+	if strings.HasSuffix(mediaType, "+encrypted") {
+		return errors.New("layer is encrypted, which is not supported")
+	}
+	base, compression, _ := strings.Cut(mediaType, "+")
+	for _, docker := range []string{".gzip", ".zstd"} {
+		if b, ok := strings.CutSuffix(base, docker); ok && strings.HasPrefix(base, "application/vnd.docker.") {
+			base = b
+		}
+	}
+	switch compression {
+	case "", "gzip", "zstd":
+		if layerTypes[base] {
+			return nil
+		}
+	}
+	return fmt.Errorf("layer has unsupported media type %s", quote(mediaType))
+}
+
+// passOver says why a descriptor names no image, or "".
+func passOver(d v1.Descriptor) string {
+	mediaType := string(d.MediaType)
+	switch {
+	case d.Annotations["vnd.docker.reference.type"] != "":
+		return "an attestation"
+	case d.Platform != nil && d.Platform.OS == "unknown" && d.Platform.Architecture == "unknown":
+		return "an attestation"
+	case d.ArtifactType != "":
+		return "an artifact of type " + quote(d.ArtifactType)
+	case strings.HasPrefix(mediaType, "application/vnd.docker.distribution.manifest.v1+"):
+		return "a docker schema 1 image, which is not supported"
+	case documentKinds[mediaType] == "":
+		return "of media type " + quote(mediaType)
+	}
+	return ""
+}
+
+// checkKind refuses a document that is not, or not only, of the kind its
+// descriptor says: read as the other kind, it would be another image
+// (CVE-2021-41190).
+func checkKind(raw []byte, kind string) error {
+	var doc struct {
+		SchemaVersion int             `json:"schemaVersion"`
+		MediaType     string          `json:"mediaType"`
+		Manifests     json.RawMessage `json:"manifests"`
+		Config        json.RawMessage `json:"config"`
+		Layers        json.RawMessage `json:"layers"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return err
+	}
+	switch {
+	case doc.SchemaVersion == 1:
+		return errors.New("docker schema 1 is not supported")
+	case doc.SchemaVersion != 2:
+		return fmt.Errorf("schemaVersion is %d, want 2", doc.SchemaVersion)
+	case doc.MediaType != "" && documentKinds[doc.MediaType] != kind:
+		return fmt.Errorf("mediaType is %s, but it is referred to as an %s", quote(doc.MediaType), kind)
+	case kind == kindIndex && (doc.Layers != nil || doc.Config != nil):
+		return errors.New("an index that has config or layers too")
+	case kind == kindManifest && doc.Manifests != nil:
+		return errors.New("a manifest that has manifests too")
+	}
+	return nil
+}

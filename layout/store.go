@@ -1,0 +1,260 @@
+package layout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Store is a cache of unpacked root filesystems, shared by processes:
+//
+//	Dir/roots/KEY/rootfs      a root filesystem, never changed
+//	Dir/roots/KEY/meta.json   what is known about it
+//	Dir/locks/KEY             locked shared by users, exclusively by the writer
+//	Dir/tmp/KEY.RANDOM        a root being unpacked by the holder of KEY's lock
+//
+// KEY is ChainID and ownership. A root appears by rename, complete and
+// verified. All directories above a root are 0700: others can't reach its
+// set-id files.
+type Store struct {
+	Dir       string // made when needed, 0700
+	Ownership Ownership
+	Limits    Limits
+}
+
+// Rootfs is a root filesystem in use.
+type Rootfs struct {
+	Dirs    []string // absolute, to be merged, lowest first
+	Owned   bool     // the Store made it, and nobody else writes to it
+	Skipped []Skipped
+
+	lock *lock
+}
+
+// Close says that the root is no longer in use and may be pruned.
+func (r *Rootfs) Close() error { return r.lock.close() }
+
+// Rootfs returns the root filesystem of an image, which is unpacked if it isn't
+// in the cache. Of several processes that want the same root one unpacks and
+// the others wait. The root stays until Close.
+func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
+	if err := s.Ownership.check(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &cached{store: s, dir: dir, key: s.key(img), img: img}
+	root, err := c.rootfs(ctx)
+	if err != nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)) {
+		// The hint fits what the cache itself refuses, not what an image does.
+		var refused *fs.PathError
+		if errors.As(err, &refused) {
+			return nil, &hinted{fmt.Errorf("cache: %w", err), "choose a directory you may write to with --cache-dir"}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.sweep()
+	return root, nil
+}
+
+// key names an image's root in the cache.
+func (s *Store) key(img *Image) string {
+	chain := img.ChainID()
+	if chain.Hex == "" {
+		return "empty-" + s.Ownership.name()
+	}
+	return chain.Algorithm + "-" + chain.Hex + "-" + s.Ownership.name()
+}
+
+// cached is the place of one root in the cache.
+type cached struct {
+	store *Store
+	dir   string // the cache's
+	key   string
+	img   *Image
+}
+
+func (c *cached) root() string     { return filepath.Join(c.dir, "roots", c.key) }
+func (c *cached) lockPath() string { return filepath.Join(c.dir, "locks", c.key) }
+
+// rootfs finds or makes the root. A shared lock shows that nobody is writing
+// it; to write takes the exclusive lock. Neither is waited for inside flock,
+// which could not be interrupted.
+func (c *cached) rootfs(ctx context.Context) (*Rootfs, error) {
+	for round := 0; ; round++ {
+		l, err := c.openLock()
+		if err != nil {
+			return nil, err
+		}
+		root, err := c.attempt(ctx, l)
+		if err == nil {
+			root.lock = l
+			return root, nil
+		}
+		if cerr := l.close(); cerr != nil {
+			return nil, errors.Join(err, cerr)
+		}
+		if !errors.Is(err, errLocked) {
+			return nil, err
+		}
+		if err := pause(ctx, round); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// openLock opens the key's lock, in a cache that is made if it isn't there.
+func (c *cached) openLock() (*lock, error) {
+	l, err := openLock(c.lockPath())
+	if !errors.Is(err, fs.ErrNotExist) {
+		return l, err
+	}
+	for _, name := range []string{"", "roots", "locks", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(c.dir, name), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return openLock(c.lockPath())
+}
+
+// attempt looks for the root under a shared lock, and makes it under an
+// exclusive one. On success the shared lock is held.
+func (c *cached) attempt(ctx context.Context, l *lock) (*Rootfs, error) {
+	if err := l.try(unix.LOCK_SH); err != nil {
+		return nil, err
+	}
+	root, err := c.find(l)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return root, err
+	}
+	if err := l.try(unix.LOCK_EX); err != nil {
+		return nil, c.writeError(err)
+	}
+	if root, err = c.find(l); errors.Is(err, fs.ErrNotExist) {
+		if err := c.make(ctx); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	// Going down to shared lets go for an instant, in which the root may be
+	// pruned: look again.
+	if err := l.try(unix.LOCK_SH); err != nil {
+		return nil, err
+	}
+	root, err = c.find(l)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errLocked
+	}
+	return root, err
+}
+
+// find returns the root if it is in the cache.
+func (c *cached) find(l *lock) (*Rootfs, error) {
+	if l.stale(c.lockPath()) {
+		return nil, errLocked
+	}
+	meta, err := readMeta(c.root())
+	if err != nil {
+		return nil, err
+	}
+	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped}, nil
+}
+
+// writeError names the cache in the error of a cache that can't be written.
+func (c *cached) writeError(err error) error {
+	if errors.Is(err, unix.EROFS) {
+		return &fs.PathError{Op: "write", Path: c.dir, Err: err}
+	}
+	return err
+}
+
+// make unpacks the root beside its place and renames it there. The exclusive
+// lock is held.
+func (c *cached) make(ctx context.Context) (err error) {
+	for _, name := range []string{"roots", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(c.dir, name), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := c.clear(c.key); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(filepath.Join(c.dir, "tmp"), c.key+".")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removePath(tmp))
+		}
+	}()
+	meta := newMeta(c.img, c.store.Ownership)
+	err = Unpack(ctx, c.img, filepath.Join(tmp, rootfsName), UnpackOptions{
+		Ownership: c.store.Ownership,
+		Limits:    c.store.Limits,
+		OnSkip:    meta.skip,
+	})
+	if err != nil {
+		return err
+	}
+	if err := meta.write(tmp); err != nil {
+		return err
+	}
+	// What is there without a readable meta.json is no root of ours.
+	if err := removePath(c.root()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, c.root())
+}
+
+// sweep removes what writers that died have left. It never fails: what it
+// can't remove is removed by a later start.
+func (c *cached) sweep() {
+	entries, err := os.ReadDir(filepath.Join(c.dir, "tmp"))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		key, _, ok := strings.Cut(e.Name(), ".")
+		if !ok || key == c.key {
+			continue // our own root is in place, and the shared lock held
+		}
+		path := filepath.Join(c.dir, "locks", key)
+		l, err := openLock(path)
+		if err != nil {
+			continue
+		}
+		if l.try(unix.LOCK_EX) == nil && !l.stale(path) {
+			_ = c.clear(key)
+		}
+		_ = l.close()
+	}
+}
+
+// clear removes what is in tmp for a key of which the exclusive lock is held:
+// its writer is dead.
+func (c *cached) clear(key string) error {
+	entries, err := os.ReadDir(filepath.Join(c.dir, "tmp"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if k, _, _ := strings.Cut(e.Name(), "."); k == key {
+			if err := removePath(filepath.Join(c.dir, "tmp", e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

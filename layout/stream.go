@@ -1,0 +1,246 @@
+package layout
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A layer is read by a chain of stages, each a goroutine: blob and its digest,
+// decompression, the diff_id; whoever applies the entries is the last. What
+// may be under way between two of them is chunkCount chunks.
+const (
+	chunkSize  = 256 << 10
+	chunkCount = 6
+)
+
+// stream is the decompressed content of a layer, verified at its end.
+type stream struct {
+	layer  *Layer
+	stages []*stage
+	last   *stage
+	closer []io.Closer
+}
+
+// openStream starts reading a layer. Its stages end with ctx, or by Close.
+func openStream(ctx context.Context, layer *Layer, limits Limits) (*stream, error) {
+	diff, err := v1.Hasher(layer.DiffID.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := layer.Open()
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{layer: layer, closer: []io.Closer{blob}}
+	compressed := s.add(ctx, blob, nil)
+	plain := &lazy{r: compressed}
+	s.closer = append(s.closer, plain)
+	bounded := &ratioReader{r: plain, max: max(ratioFloor, layer.Size*limits.Ratio), limit: limits.Ratio}
+	s.add(ctx, bounded, nil)
+	s.last = s.add(ctx, s.last, diff)
+	return s, nil
+}
+
+// add starts a stage that reads r, and returns it.
+func (s *stream) add(ctx context.Context, r io.Reader, h hash.Hash) *stage {
+	st := newStage(ctx, r, h)
+	s.stages = append(s.stages, st)
+	s.last = st
+	return st
+}
+
+func (s *stream) Read(p []byte) (int, error) { return s.last.Read(p) }
+
+// verify reads to the end and checks size, digest and diff_id.
+func (s *stream) verify() error {
+	if _, err := io.Copy(io.Discard, s.last); err != nil {
+		return s.cause(err)
+	}
+	// A decompressor may stop before the end of what it reads.
+	switch n, err := io.Copy(io.Discard, s.stages[0]); {
+	case err != nil:
+		return err
+	case n > 0:
+		return fmt.Errorf("%d bytes of junk after the compressed stream", n)
+	}
+	if got := hex.EncodeToString(s.last.hash.Sum(nil)); got != s.layer.DiffID.Hex {
+		return fmt.Errorf("wrong diff_id: content is %s:%s, config says %s", s.layer.DiffID.Algorithm, got, s.layer.DiffID)
+	}
+	return nil
+}
+
+// cause finds what is behind err, with which reading has ended: a blob that
+// has another digest than it should explains what is wrong inside it.
+func (s *stream) cause(err error) error {
+	var blob *blobError
+	if s.last.ctx.Err() != nil || errors.As(err, &blob) {
+		return err
+	}
+	for _, st := range s.stages[1:] {
+		st.wg.Wait() // ended by err, or soon to be
+	}
+	if _, blobErr := io.Copy(io.Discard, s.stages[0]); blobErr != nil {
+		return blobErr
+	}
+	return err
+}
+
+// Close ends the stages and waits for them.
+func (s *stream) Close() error {
+	for _, st := range s.stages {
+		st.stop()
+	}
+	for _, st := range s.stages {
+		st.wg.Wait()
+	}
+	var err error
+	for _, c := range s.closer {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// lazy decompresses r; it reads nothing before it is read.
+type lazy struct {
+	r  io.Reader
+	rc io.ReadCloser
+}
+
+func (l *lazy) Read(p []byte) (int, error) {
+	if l.rc == nil {
+		rc, err := decompress(l.r)
+		if err != nil {
+			return 0, err
+		}
+		l.rc = rc
+	}
+	return l.rc.Read(p)
+}
+
+func (l *lazy) Close() error {
+	if l.rc == nil {
+		return nil
+	}
+	return l.rc.Close()
+}
+
+// ratioReader refuses a stream that grows out of proportion to its blob.
+type ratioReader struct {
+	r      io.Reader
+	n, max int64
+	limit  int64
+}
+
+func (r *ratioReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if r.n += int64(n); r.n > r.max {
+		return 0, &LimitError{"Ratio", fmt.Sprintf("unpacks to more than %d bytes, out of proportion to its blob", r.max), r.limit}
+	}
+	return n, err
+}
+
+// stage reads ahead of its reader in a goroutine of its own.
+type stage struct {
+	hash   hash.Hash // over all that was read; valid after io.EOF; may be nil
+	full   chan chunk
+	free   chan []byte
+	done   chan struct{}
+	once   sync.Once
+	wg     sync.WaitGroup
+	ctx    context.Context
+	buf    []byte // the chunk being read
+	unread []byte
+	err    error // after unread
+}
+
+type chunk struct {
+	b   []byte
+	err error // after b
+}
+
+func newStage(ctx context.Context, r io.Reader, h hash.Hash) *stage {
+	s := &stage{
+		hash: h,
+		full: make(chan chunk, chunkCount),
+		free: make(chan []byte, chunkCount),
+		done: make(chan struct{}),
+		ctx:  ctx,
+	}
+	for range chunkCount {
+		s.free <- nil
+	}
+	s.wg.Go(func() { s.run(r) })
+	return s
+}
+
+func (s *stage) run(r io.Reader) {
+	for {
+		var b []byte
+		select {
+		case b = <-s.free:
+		case <-s.done:
+			return
+		case <-s.ctx.Done():
+			return
+		}
+		if b == nil {
+			b = make([]byte, chunkSize)
+		}
+		n, err := fill(r, b[:cap(b)])
+		if s.hash != nil {
+			s.hash.Write(b[:n])
+		}
+		select {
+		case s.full <- chunk{b[:n], err}:
+		case <-s.done:
+			return
+		case <-s.ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// fill reads until b is full or an error, io.EOF included, ends it.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+	}
+	return n, err
+}
+
+func (s *stage) Read(p []byte) (int, error) {
+	for len(s.unread) == 0 {
+		if s.err != nil {
+			return 0, s.err
+		}
+		if s.buf != nil {
+			s.free <- s.buf
+			s.buf = nil
+		}
+		select {
+		case c := <-s.full:
+			s.buf, s.unread, s.err = c.b, c.b, c.err
+		case <-s.done:
+			return 0, context.Canceled
+		case <-s.ctx.Done():
+			return 0, context.Cause(s.ctx)
+		}
+	}
+	n := copy(p, s.unread)
+	s.unread = s.unread[n:]
+	return n, nil
+}
+
+func (s *stage) stop() { s.once.Do(func() { close(s.done) }) }

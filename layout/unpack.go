@@ -1,0 +1,125 @@
+package layout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Ownership says whom unpacked files belong to. It is part of what a root
+// filesystem is known by.
+type Ownership string
+
+const (
+	// Caller is the zero value: all files belong to the caller, owners are
+	// ignored, file capabilities are left out.
+	Caller Ownership = ""
+
+	// Real gives files the owners the image has, and their capabilities. It
+	// needs root, or a user namespace that maps every owner.
+	Real Ownership = "real"
+)
+
+// name is the ownership's part of a cache key.
+func (o Ownership) name() string {
+	if o == Caller {
+		return "caller"
+	}
+	return string(o)
+}
+
+func (o Ownership) check() error {
+	switch {
+	case o != Caller && o != Real:
+		return fmt.Errorf("ownership %q is not known", string(o))
+	case o == Real && os.Geteuid() != 0:
+		return errors.New("unpacking with the image's owners needs root")
+	}
+	return nil
+}
+
+// Skipped is something of an image that the unpacked tree lacks.
+type Skipped struct {
+	Path string `json:"path"` // in the image, as the entry has it, cleaned
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
+// UnpackOptions say how to unpack.
+type UnpackOptions struct {
+	Ownership Ownership
+	Devices   bool          // make device nodes where the kernel allows it
+	OnSkip    func(Skipped) // called for what is left out; may be nil
+	Limits    Limits
+}
+
+// Unpack applies the layers of img in order (image-spec, layer.md) into dir,
+// which must not exist, and its parent must, or be an empty directory. Every
+// layer is verified. On failure all that was written is removed.
+func Unpack(ctx context.Context, img *Image, dir string, o UnpackOptions) error {
+	if err := o.Ownership.check(); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	err = os.Mkdir(dir, 0o700)
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	info, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if err := checkEmpty(d, info); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	err = newApplier(ctx, int(d.Fd()), o).apply(img.Layers)
+	if err == nil {
+		return nil
+	}
+	if made {
+		return errors.Join(err, removePath(dir))
+	}
+	if cerr := d.Chmod(0o700); cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	return errors.Join(err, emptyDir(int(d.Fd())), d.Chmod(info.Mode()))
+}
+
+func checkEmpty(d *os.File, info fs.FileInfo) error {
+	if !info.IsDir() {
+		return errors.New("not a directory")
+	}
+	names, err := dirNames(int(d.Fd()))
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		return errors.New("directory is not empty")
+	}
+	return nil
+}
+
+// removePath removes a file or directory of ours, see removeTree.
+func removePath(path string) error {
+	parent, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := removeTree(int(parent.Fd()), filepath.Base(path)); err != nil {
+		return fmt.Errorf("removing %s: %w", path, err)
+	}
+	return nil
+}
