@@ -16,5 +16,9 @@ type Result struct {
 	// "config.Volumes", "-v", "default".
 	Origin map[string]string
 
+	// StopSignal is the flag's or the image's, as it is written there; empty
+	// where neither says one. The annotation may differ: a label wins over it.
+	StopSignal string
+
 	Notes []Note
 }

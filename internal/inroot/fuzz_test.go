@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,6 +84,9 @@ func check(t *testing.T, script, name string) {
 		call  func(fs.ReadLinkFS, string) (Path, error)
 	}{{0, Resolve}, {unix.O_NOFOLLOW, ResolveParent}} {
 		got, err := c.call(fsys, name)
+		if errors.Is(err, fs.ErrInvalid) && !utf8.ValidString(script+name) {
+			continue // no name for an os.DirFS
+		}
 		if msg := compare(dir, rootfd, name, c.flags, got, err); msg != "" {
 			t.Errorf("tree:\n%s\nname %q, flags %#x: %s", script, name, c.flags, msg)
 		}
@@ -127,9 +131,6 @@ func plant(t *testing.T, dir, script string) {
 
 func compare(dir string, rootfd int, name string, flags uint64, got Path, err error) string {
 	st, kerr := kernel(rootfd, name, flags)
-	if !fs.ValidPath(strings.Trim(name, "/")) && errors.Is(err, fs.ErrInvalid) {
-		return "" // no name for an fs.FS
-	}
 	switch {
 	case kerr == nil:
 		if err != nil || got.Missing != "" {

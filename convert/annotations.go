@@ -1,0 +1,49 @@
+package convert
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// annotations sets the implicit annotations of conversion.md and then the
+// labels, which win over them.
+func (c *conversion) annotations() {
+	img, cfg := c.img, c.img.Config
+	stop := cfg.StopSignal
+	if c.o.StopSignal != "" {
+		stop = c.o.StopSignal
+	}
+	if stop != "" {
+		if _, err := ParseSignal(stop); err != nil {
+			c.fault(fromImage(c.o.StopSignal != "", "config.StopSignal", "--stop-signal"), "%w", err)
+		}
+	}
+	c.res.StopSignal = stop
+
+	a := map[string]string{}
+	set := func(key, value string) {
+		if value != "" {
+			a["org.opencontainers.image."+key] = value
+		}
+	}
+	set("os", img.OS)
+	set("architecture", img.Architecture)
+	set("variant", img.Variant)
+	set("os.version", img.OSVersion)
+	set("os.features", strings.Join(img.OSFeatures, ","))
+	set("author", img.Author)
+	if img.Created != nil {
+		created, err := img.Created.MarshalText() // RFC 3339, as the config has it
+		if err != nil {
+			c.fault("created", "%w", err)
+		}
+		set("created", string(created))
+	}
+	set("stopSignal", stop)
+	set("exposedPorts", strings.Join(slices.Sorted(maps.Keys(cfg.ExposedPorts)), ","))
+	maps.Copy(a, cfg.Labels)
+	if len(a) > 0 {
+		c.res.Spec.Annotations = a
+	}
+}

@@ -1,0 +1,77 @@
+package convert
+
+import (
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/oci2bwrap/oci2bwrap/internal/inroot"
+)
+
+// capabilities are podman's since version 4: docker's without MKNOD, NET_RAW
+// and AUDIT_WRITE.
+func capabilities() []string {
+	return []string{
+		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+		"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+	}
+}
+
+// maskedPaths are podman's, whether this host has them or not.
+func maskedPaths() []string {
+	return []string{
+		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+		"/proc/timer_list", "/proc/timer_stats",
+		"/sys/dev/block", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+	}
+}
+
+func readonlyPaths() []string {
+	return []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+}
+
+// kernelMounts are the file systems that every container has. An ordinary
+// caller can't mount a sysfs without a network namespace of its own, nor a
+// cgroup file system, so it sees the host's, and gid 5 is not in a single map.
+func kernelMounts(ordinary bool) []specs.Mount {
+	devpts := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
+	if !ordinary {
+		devpts = append(devpts, "gid=5")
+	}
+	ms := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: devpts},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+	}
+	if ordinary {
+		return append(ms, specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"}})
+	}
+	return append(ms,
+		specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+		specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", "ro"}},
+	)
+}
+
+// scratch is a writable directory that vanishes and starts as the image has
+// it, owner and mode included.
+func (c *conversion) scratch(destination string) specs.Mount {
+	m := specs.Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "tmpcopyup"}}
+	switch {
+	case destination == "/tmp":
+		m.Options = append(m.Options, "mode=1777")
+	case c.root.lacks(destination):
+		// Without a directory to copy the mode from, a tmpfs is 1777.
+		m.Options = append(m.Options, "mode=755")
+	}
+	return m
+}
+
+// lacks reports whether nothing is at name. What can't be resolved is for the
+// planner to report, who knows the other mounts.
+func (r Rootfs) lacks(name string) bool {
+	if r.FS == nil {
+		return true
+	}
+	p, err := inroot.Resolve(r.FS, name)
+	return err == nil && p.Missing != ""
+}

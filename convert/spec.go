@@ -1,0 +1,141 @@
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Spec converts an image config to a runtime Spec, as image-spec's
+// conversion.md says, and adds the surroundings that podman gives a container.
+// Where that document leaves the choice, podman's is taken.
+//
+// All faults of the config and the options are returned at once, joined; each
+// is one line that names its field. Root.Path is "rootfs", relative to the
+// bundle, as are the Sources of Result.Files.
+func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
+	c := &conversion{img: img, root: root, host: host, o: o}
+	c.res = &Result{
+		Spec: &specs.Spec{
+			Version:  specs.Version,
+			Process:  &specs.Process{Terminal: o.Terminal, NoNewPrivileges: true},
+			Root:     &specs.Root{Path: "rootfs", Readonly: !o.Writable},
+			Hostname: c.hostname(),
+			Linux:    &specs.Linux{},
+		},
+		Files:  map[string][]byte{},
+		Origin: map[string]string{},
+	}
+
+	// Verbatim Fields
+	c.workingDir()
+	env := c.env()
+	c.args()
+	// Annotation Fields, and Config.ExposedPorts of Optional Fields
+	c.annotations()
+	// Parsed Fields: Config.User
+	user := c.user()
+	// Optional Fields: Config.Volumes, among all other mounts
+	c.mounts()
+
+	c.defaultEnv(env, user)
+	c.surroundings(user)
+	if err := errors.Join(c.faults...); err != nil {
+		return nil, err
+	}
+	return c.res, nil
+}
+
+// conversion is one call of Spec under way.
+type conversion struct {
+	img    ispec.Image
+	root   Rootfs
+	host   Host
+	o      Options
+	res    *Result
+	faults []error
+}
+
+func (c *conversion) fault(field, format string, args ...any) {
+	c.faults = append(c.faults, fmt.Errorf("%s: %w", field, fmt.Errorf(format, args...)))
+}
+
+func (c *conversion) note(field, format string, args ...any) {
+	c.res.Notes = append(c.res.Notes, Note{Field: field, Text: fmt.Sprintf(format, args...)})
+}
+
+// hasNUL reports a NUL, which ends a string for the kernel: what stands
+// behind it would be dropped without a word.
+func (c *conversion) hasNUL(field, s string) bool {
+	if strings.IndexByte(s, 0) < 0 {
+		return false
+	}
+	c.fault(field, "NUL byte in %q", s)
+	return true
+}
+
+// fromImage reports the field to blame and the origin to show for a value
+// that a flag may replace.
+func fromImage(flagged bool, field, flag string) string {
+	if flagged {
+		return flag
+	}
+	return field
+}
+
+// maxHostname is the kernel's __NEW_UTS_LEN.
+const maxHostname = 64
+
+func (c *conversion) hostname() string {
+	name := c.o.Hostname
+	switch {
+	case name != "":
+	case c.o.Network == NetworkHost && c.host.Hostname != "":
+		return c.host.Hostname
+	default:
+		return "sandbox"
+	}
+	if len(name) > maxHostname {
+		c.fault("--hostname", "%q is longer than %d bytes", name, maxHostname)
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		c.fault("--hostname", "%q holds a space or a control character", name)
+	}
+	return name
+}
+
+// surroundings sets what neither the image nor a flag speaks of.
+func (c *conversion) surroundings(u user) {
+	s := c.res.Spec
+	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilities()}
+	if u.uid == 0 {
+		s.Process.Capabilities.Effective = capabilities()
+		s.Process.Capabilities.Permitted = capabilities()
+	}
+	for _, t := range []specs.LinuxNamespaceType{
+		specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace, specs.CgroupNamespace,
+	} {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: t})
+	}
+	switch c.o.Network {
+	case NetworkHost:
+	case NetworkNone:
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+	default:
+		c.fault("--network", "%q is neither host nor none", c.o.Network)
+	}
+	if c.ordinary() {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: u.uid, HostID: uint32(c.host.UID), Size: 1}}
+		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: u.gid, HostID: uint32(c.host.GID), Size: 1}}
+	}
+	s.Linux.MaskedPaths = maskedPaths()
+	s.Linux.ReadonlyPaths = readonlyPaths()
+}
+
+// ordinary says that the caller is not real root, and so needs a user
+// namespace.
+func (c *conversion) ordinary() bool { return c.host.UID != 0 }
