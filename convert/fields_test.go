@@ -1,0 +1,144 @@
+package convert
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+var update = flag.Bool("update", false, "rewrite the goldens and docs/conformance.md")
+
+// fieldPaths lists the fields of a type that have no struct below them, and
+// those that have a row that stands for all below.
+func fieldPaths(t reflect.Type, path string, rows map[string]Class) []string {
+	if c := rows[path]; c == Refused || c == Irrelevant {
+		return []string{path}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return fieldPaths(t.Elem(), path, rows)
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Struct && rows[path] == "" {
+			return fieldPaths(t.Elem(), path+"[]", rows)
+		}
+	case reflect.Struct:
+		if t.PkgPath() == "time" || rows[path] != "" {
+			return []string{path}
+		}
+		var paths []string
+		for i := range t.NumField() {
+			f := t.Field(i)
+			p := path
+			if !f.Anonymous {
+				p = join(path, jsonName(f))
+			}
+			paths = append(paths, fieldPaths(f.Type, p, rows)...)
+		}
+		return paths
+	}
+	return []string{path}
+}
+
+// TestEveryFieldHasARow holds the tables to the types: the same fields, in
+// the same order.
+func TestEveryFieldHasARow(t *testing.T) {
+	for _, tt := range []struct {
+		typ  reflect.Type
+		rows []fieldRow
+	}{
+		{reflect.TypeFor[ispec.Image](), imageFields[:]},
+		{reflect.TypeFor[specs.Spec](), specFields[:]},
+	} {
+		classes := map[string]Class{}
+		for _, r := range tt.rows {
+			if classes[r.Path] != "" {
+				t.Errorf("%v: two rows for %s", tt.typ, r.Path)
+			}
+			classes[r.Path] = r.Class
+			if (r.Class == Refused) != (r.Effect != "") || r.How == "" || r.Class == "" {
+				t.Errorf("%v: row %+v is not whole", tt.typ, r)
+			}
+		}
+		var paths []string
+		for _, p := range fieldPaths(tt.typ, "", classes) {
+			if classes[p] == "" {
+				t.Errorf("%v: no row for %s", tt.typ, p)
+				continue
+			}
+			delete(classes, p)
+			paths = append(paths, p)
+		}
+		for p := range classes {
+			t.Errorf("%v: a row for %s, which is no field", tt.typ, p)
+		}
+		for i := range min(len(paths), len(tt.rows)) {
+			if paths[i] != tt.rows[i].Path {
+				t.Errorf("%v: row %d is %s, the type has %s there", tt.typ, i, tt.rows[i].Path, paths[i])
+				break
+			}
+		}
+	}
+}
+
+const conformanceHead = `# Conformance
+
+What oci2bwrap does with every field of an image config (image-spec) and of a
+runtime Spec (runtime-spec's config.json).
+
+* **honoured**: as the specification says.
+* **approximated**: in part; the text says which. It never stops a run.
+* **refused**: not done. Where a Spec sets it, ` + "`oci2bwrap plan`" + ` lists a gap. One that
+  weakens isolation stops the run unless ` + "`--allow-gap FIELD`" + ` names it; one that is
+  merely not available stops it under ` + "`--strict`" + `.
+* **irrelevant**: there is nothing to do on Linux, or at run time.
+
+A row that is refused or irrelevant also stands for the fields below it. This
+file is written by the tests of package convert from the table that the code
+uses; do not edit it.
+`
+
+func conformance() []byte {
+	var b bytes.Buffer
+	b.WriteString(conformanceHead)
+	for _, part := range []struct {
+		title string
+		rows  []fieldRow
+	}{{"Image config", imageFields[:]}, {"Runtime Spec", specFields[:]}} {
+		fmt.Fprintf(&b, "\n## %s\n\n| Field | | What happens |\n|---|---|---|\n", part.title)
+		for _, r := range part.rows {
+			class := string(r.Class)
+			if r.Effect != "" {
+				class += ", " + string(r.Effect)
+			}
+			how := r.How
+			if r.Remedy != "" {
+				how += " (" + r.Remedy + ")"
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Path, class, strings.ReplaceAll(how, "|", `\|`))
+		}
+	}
+	return b.Bytes()
+}
+
+func TestConformanceDocument(t *testing.T) {
+	const file = "../docs/conformance.md"
+	want := conformance()
+	if *update {
+		if err := os.MkdirAll("../docs", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the table says (%v); run go test ./convert -run Conformance -update", file, err)
+	}
+}
