@@ -1,0 +1,45 @@
+package e2e_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// eachBwrap runs test with the machine's bwrap and with a newer one. dir is the
+// directory that has it.
+func eachBwrap(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Run("machine's bwrap", func(t *testing.T) {
+		needs(t, "bwrap")
+		path, err := exec.LookPath("bwrap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, filepath.Dir(path))
+	})
+	t.Run("newer bwrap", func(t *testing.T) {
+		if _, err := os.Stat(shared("newer/bin/bwrap")); err != nil {
+			lacks(t, "OCI2BWRAP_FIXTURES names no directory with a newer bwrap: make test builds it as root")
+		}
+		test(t, shared("newer/bin"))
+	})
+}
+
+// environment is what oci2bwrap is started with, to use the bwrap in dir: a home
+// of its own in work, and nothing of the tests' environment.
+func environment(t testing.TB, bwrapDir, work string) []string {
+	t.Helper()
+	for _, dir := range []string{"home", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(work, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{
+		"PATH=" + bwrapDir + ":" + shared("bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=" + filepath.Join(work, "home"),
+		"TMPDIR=" + filepath.Join(work, "tmp"),
+		"IMAGES=" + shared("images"),
+		"HOST_SECRET=of the host",
+	}
+}

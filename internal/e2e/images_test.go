@@ -1,0 +1,86 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/oci2bwrap/oci2bwrap/fixtures"
+)
+
+// writeImages writes the images of the scripts into dir, each a layout of its
+// own. Where the machine has no busybox there are none, and the tests that want
+// one say so.
+func writeImages(dir string) error {
+	userland, err := fixtures.Userland()
+	if err != nil {
+		return nil
+	}
+	set := func(paths ...string) map[string]struct{} {
+		m := map[string]struct{}{}
+		for _, path := range paths {
+			m[path] = struct{}{}
+		}
+		return m
+	}
+	tools := ispec.ImageConfig{
+		Env:        []string{"PATH=/bin", "GREETING=a b=c", "TWICE=first", "TWICE=second"},
+		Cmd:        []string{"/bin/sh", "-c", "echo the default command"},
+		WorkingDir: "/missing/dir",
+		StopSignal: "SIGUSR1",
+	}
+	app := ispec.ImageConfig{
+		User:       "app",
+		Env:        []string{"PATH=/bin"},
+		Entrypoint: []string{"/bin/echo", "entry"},
+		Cmd:        []string{"cmd", ""},
+	}
+	volumes := ispec.ImageConfig{
+		Env:     []string{"PATH=/bin"},
+		Volumes: set("/data", "/data/sub", "/var/run/service", "/srv/a/b", "/missing", "/link/below"),
+	}
+	content := fixtures.Layer{Entries: []fixtures.Entry{
+		fixtures.Dir("data", 0o750),
+		fixtures.File("data/file", 0o640, "seed\n"),
+		fixtures.Dir("data/sub", 0o1777),
+		fixtures.File("data/sub/file", 0o644, "seed below\n"),
+		fixtures.Dir("srv", 0o755),
+		fixtures.Dir("run", 0o755),
+		fixtures.Dir("run/service", 0o755),
+		fixtures.File("run/service/file", 0o644, "seed in run\n"),
+		fixtures.Dir("var", 0o755),
+		fixtures.Symlink("var/run", "/run"),
+		fixtures.File("var/file", 0o644, "seed in var\n"),
+		fixtures.Symlink("link", "../opt"),
+		fixtures.Dir("opt", 0o755),
+	}}
+	programs := fixtures.Layer{Entries: []fixtures.Entry{
+		fixtures.Dir("usr", 0o755),
+		fixtures.File("usr/data", 0o644, "not a program\n"),
+		fixtures.File("usr/script", 0o755, "#!/no/such/interpreter\n"),
+		fixtures.Dir("usr/dir", 0o755),
+	}}
+	for name, image := range map[string]fixtures.Image{
+		"tools":   {Tag: "v1", Config: tools, Layers: []fixtures.Layer{userland, programs}},
+		"app":     {Tag: "v1", Config: app, Layers: []fixtures.Layer{userland}},
+		"volumes": {Config: volumes, Layers: []fixtures.Layer{userland, content}},
+	} {
+		if err := fixtures.WriteImages(filepath.Join(dir, name), image); err != nil {
+			return err
+		}
+	}
+	err = fixtures.WriteImages(filepath.Join(dir, "several"),
+		fixtures.Image{Tag: "v1", Config: app, Layers: []fixtures.Layer{userland}},
+		fixtures.Image{Tag: "v2", Config: tools, Layers: []fixtures.Layer{userland}})
+	if err != nil {
+		return err
+	}
+	return writeBadImages(filepath.Join(dir, "bad"))
+}
+
+// hasImages says whether writeImages found what it makes them of.
+func hasImages() bool {
+	_, err := os.Stat(shared("images/tools"))
+	return err == nil
+}

@@ -1,0 +1,115 @@
+// Package e2e_test runs the oci2bwrap binary as a person would: against the real
+// bwrap, the machine's and a newer one, and, where the tests are started by root,
+// once more as an ordinary user.
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// sharedVar names the directory of what all runs of this test binary use: the
+// ordinary user's run finds there what root's run has made. Everybody may read
+// it.
+//
+//	bin/oci2bwrap   the binary under test
+//	e2e.test        this test binary
+//	testdata/       the scripts
+//	images/         the images of images_test.go
+//	newer/bin       a newer bwrap, debian/{gzip,zstd} the Debian image, where
+//	                OCI2BWRAP_FIXTURES names a directory that has them
+//	reference       what runc printed for the Debian image, where root ran first
+const sharedVar = "OCI2BWRAP_E2E_SHARED"
+
+func TestMain(m *testing.M) {
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	if os.Getenv(sharedVar) != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "oci2bwrap-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	os.Setenv(sharedVar, dir)
+	return m.Run()
+}
+
+// prepare fills the shared directory.
+func prepare(dir string) error {
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "oci2bwrap"), "../../cmd/oci2bwrap")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS("testdata")); err != nil {
+		return err
+	}
+	if err := copyExecutable("/proc/self/exe", filepath.Join(dir, "e2e.test")); err != nil {
+		return err
+	}
+	if err := writeImages(filepath.Join(dir, "images")); err != nil {
+		return err
+	}
+	fixtures := os.Getenv("OCI2BWRAP_FIXTURES")
+	if fixtures == "" {
+		return nil
+	}
+	for from, to := range map[string]string{"newer-bwrap": "newer", "debian/gzip": "debian/gzip", "debian/zstd": "debian/zstd"} {
+		source := filepath.Join(fixtures, from)
+		if _, err := os.Stat(source); err != nil {
+			continue // the test that wants it says so
+		}
+		if err := os.CopyFS(filepath.Join(dir, to), os.DirFS(source)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyExecutable(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
+}
+
+// shared is a path below the shared directory.
+func shared(path string) string {
+	return filepath.Join(os.Getenv(sharedVar), path)
+}
+
+// lacks ends a test for want of something that the machine should have: a skip
+// for a person, a failure for CI.
+func lacks(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// needs ends the test where one of the programs is not in PATH.
+func needs(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			lacks(t, err.Error()+": its package is in .ci/packages")
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// ordinary is the user that root's run makes for the second run. It is a system
+// user, so that no subordinate ids are set aside for it.
+const ordinary = "oci2bwrap-e2e"
+
+// TestAsOrdinaryUser runs every other test once more, as an ordinary user, in a
+// process of its own, whose output is this test's.
+func TestAsOrdinaryUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user; the tests run as an ordinary one as it is")
+	}
+	account := makeUser(t)
+	home := t.TempDir()
+	for dir := home; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(home, int(account.Uid), int(account.Gid)); err != nil {
+		t.Fatal(err)
+	}
+
+	args := []string{"-test.count=1", "-test.skip=^TestAsOrdinaryUser$"}
+	if testing.Verbose() {
+		args = append(args, "-test.v")
+	}
+	cmd := exec.CommandContext(t.Context(), shared("e2e.test"), args...)
+	cmd.Dir = home
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home,
+		sharedVar + "=" + os.Getenv(sharedVar), "CI=" + os.Getenv("CI"),
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account}
+	out, err := cmd.CombinedOutput()
+	t.Logf("as %s:\n%s", ordinary, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeUser returns the ordinary user and removes it after the test where it was
+// not there before.
+func makeUser(t *testing.T) *syscall.Credential {
+	t.Helper()
+	account, err := user.Lookup(ordinary)
+	if unknown := (user.UnknownUserError("")); errors.As(err, &unknown) {
+		needs(t, "useradd")
+		if out, err := exec.Command("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", ordinary).CombinedOutput(); err != nil {
+			t.Fatalf("useradd: %v: %s", err, out)
+		}
+		t.Cleanup(func() {
+			if out, err := exec.Command("userdel", ordinary).CombinedOutput(); err != nil {
+				t.Errorf("userdel: %v: %s", err, out)
+			}
+		})
+		account, err = user.Lookup(ordinary)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential, err := credentialOf(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return credential
+}
+
+func credentialOf(account *user.User) (*syscall.Credential, error) {
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("uid of %s: %w", account.Username, err)
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("gid of %s: %w", account.Username, err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
