@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+)
+
+// readHost collects what the conversion may know of this machine.
+func readHost() (convert.Host, error) {
+	h := convert.Host{
+		UID: os.Geteuid(), GID: os.Getegid(),
+		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{},
+		Dir: openDir,
+	}
+	var err error
+	if h.Hostname, err = os.Hostname(); err != nil {
+		return h, err
+	}
+	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"} {
+		data, err := os.ReadFile(file)
+		if err == nil {
+			h.Files[file] = data
+		}
+	}
+	return h, nil
+}
+
+// lookAt fills in which of the paths that the Spec names this machine has.
+func lookAt(h *convert.Host, s *specs.Spec) error {
+	paths := append([]string{}, s.Linux.MaskedPaths...)
+	paths = append(paths, s.Linux.ReadonlyPaths...)
+	for _, m := range s.Mounts {
+		if filepath.IsAbs(m.Source) {
+			paths = append(paths, m.Source)
+		}
+	}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		switch {
+		case err == nil:
+			h.Paths[p] = info.Mode()
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+			return err
+		}
+	}
+	return nil
+}
+
+func openDir(path string) (fs.ReadLinkFS, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return root.FS().(fs.ReadLinkFS), nil
+}

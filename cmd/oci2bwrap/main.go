@@ -1,0 +1,32 @@
+// Command oci2bwrap runs an OCI image as a bubblewrap sandbox.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/oci2bwrap/oci2bwrap/runner"
+)
+
+func main() {
+	runner.Main(os.Args) // does not return in a sandbox's stage or init
+	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// stdio are the caller's standard streams.
+type stdio struct {
+	in, out, err *os.File
+}
+
+// run does what the arguments say and gives the exit status.
+func run(ctx context.Context, args []string, std stdio) int {
+	root := newRootCmd(std)
+	root.SetArgs(args)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	return report(std.err, err)
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// planText writes the plan for a person: the process, the tree of mounts with
+// the reason for each, the gaps and notes.
+func planText(s *session, std stdio) error {
+	w := bufio.NewWriter(std.out)
+	t := planPrinter{session: s, w: w}
+	t.process()
+	t.mounts()
+	t.gaps()
+	return w.Flush()
+}
+
+type planPrinter struct {
+	*session
+	w io.Writer
+}
+
+// line writes a row of two columns and the reason for it.
+func (t planPrinter) line(label, text, why string) {
+	if why != "" {
+		why = "   # " + why
+	}
+	fmt.Fprintf(t.w, "%-9s %s%s\n", label, printable(text), printable(why))
+}
+
+func (t planPrinter) process() {
+	p, n, origin := t.planned.Plan.Process, t.planned.Plan.Namespaces, t.result.Origin
+	t.line("image", t.image.Name+"  "+t.image.Digest.String(), "")
+	words := make([]string, len(p.Args))
+	for i, a := range p.Args {
+		words[i] = bwrap.Quote(a)
+	}
+	t.line("command", strings.Join(words, " "), origin["process.args"])
+	t.line("cwd", p.Cwd, origin["process.cwd"])
+	ids := fmt.Sprintf("%d:%d", p.UID, p.GID)
+	for i, g := range p.Groups {
+		ids += map[bool]string{true: ", groups ", false: " "}[i == 0] + fmt.Sprint(g)
+	}
+	t.line("user", ids, origin["process.user"])
+	t.line("umask", fmt.Sprintf("%04o", p.Umask), "")
+	t.line("caps", strings.ToLower(strings.ReplaceAll(strings.Join(p.Capabilities.Bounding, " "), "CAP_", "")), "bounding set")
+	t.line("stop", p.StopSignal, origin["stopSignal"])
+	own, shared := namespaceWords(n)
+	t.line("own", own, "namespaces")
+	if shared != "" {
+		t.line("shared", shared, "namespaces")
+	}
+	for i, e := range p.Env {
+		name, _, _ := strings.Cut(e, "=")
+		t.line(map[bool]string{true: "env"}[i == 0], bwrap.Quote(e), origin["env:"+name])
+	}
+}
+
+func namespaceWords(n bwrap.Namespaces) (own, shared string) {
+	owns, shares := []string{"mount"}, []string{}
+	for _, ns := range []struct {
+		own  bool
+		name string
+	}{{n.PID, "pid"}, {n.IPC, "ipc"}, {n.UTS, "uts"}, {n.Cgroup, "cgroup"}, {n.Net, "network"}, {n.User, "user"}} {
+		if ns.own {
+			owns = append(owns, ns.name)
+		} else {
+			shares = append(shares, ns.name)
+		}
+	}
+	return strings.Join(owns, " "), strings.Join(shares, " ")
+}
+
+// mounts writes the steps as a tree: each below the mount that it lies in.
+func (t planPrinter) mounts() {
+	fmt.Fprintln(t.w, "\nmounts")
+	var open []string // the mounts around the current step
+	for _, s := range t.planned.Plan.Steps {
+		dst := s.Op.Dest()
+		for len(open) > 0 && !inside(dst, open[len(open)-1]) {
+			open = open[:len(open)-1]
+		}
+		name := strings.Repeat("  ", len(open)+1) + dst
+		fmt.Fprintf(t.w, "%-34s %-40s # %s\n", printable(name), printable(describe(s.Op)), printable(s.Why))
+		if o, ok := s.Op.(bwrap.Overlay); ok {
+			for _, p := range o.Points {
+				fmt.Fprintf(t.w, "%s%s: made, the image lacks it\n", strings.Repeat("  ", len(open)+3), printable(p.Path))
+			}
+		}
+		if len(open) == 0 || open[len(open)-1] != dst {
+			open = append(open, dst)
+		}
+	}
+}
+
+func inside(name, dir string) bool {
+	return dir == "/" || name == dir || strings.HasPrefix(name, dir+"/")
+}
+
+// describe says what a step does, in a few words.
+func describe(op bwrap.Op) string {
+	switch o := op.(type) {
+	case bwrap.Bind:
+		how := "read-write"
+		if o.ReadOnly {
+			how = "read-only"
+		}
+		return fmt.Sprintf("%s, %s", o.Src, how)
+	case bwrap.Tmpfs:
+		text := fmt.Sprintf("empty, mode %04o", o.Mode.Perm())
+		if o.UID != 0 || o.GID != 0 {
+			text += fmt.Sprintf(", owner %d:%d", o.UID, o.GID)
+		}
+		if o.Size > 0 {
+			text += fmt.Sprintf(", at most %d KiB", o.Size>>10)
+		}
+		return text
+	case bwrap.Overlay:
+		from := make([]string, len(o.Lower))
+		for i, l := range o.Lower {
+			from[i] = path.Clean(l)
+		}
+		return "writes vanish, over " + strings.Join(from, " + ")
+	case bwrap.Dir:
+		return "directory"
+	case bwrap.File:
+		return fmt.Sprintf("file of %d bytes", len(o.Data))
+	case bwrap.Symlink:
+		return "-> " + o.Target
+	case bwrap.Proc:
+		return "procfs"
+	case bwrap.Dev:
+		return "standard devices"
+	case bwrap.Mqueue:
+		return "message queues"
+	case bwrap.RemountRO:
+		return "read-only from here"
+	}
+	return ""
+}
+
+func (t planPrinter) gaps() {
+	if len(t.planned.Gaps) == 0 {
+		fmt.Fprintln(t.w, "\nno gaps")
+	} else {
+		fmt.Fprintln(t.w, "\ngaps")
+	}
+	for _, g := range t.planned.Gaps {
+		fmt.Fprintf(t.w, "  %s: %s (%s)\n", printable(g.Field), printable(g.Reason), g.Effect)
+		if g.Remedy != "" {
+			fmt.Fprintf(t.w, "    remedy: %s\n", printable(g.Remedy))
+		}
+	}
+	if len(t.planned.Notes) > 0 {
+		fmt.Fprintln(t.w, "\nnotes")
+	}
+	for _, n := range t.planned.Notes {
+		fmt.Fprintf(t.w, "  %s: %s\n", printable(n.Field), printable(n.Text))
+	}
+}

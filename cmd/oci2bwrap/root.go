@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newRootCmd(std stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "oci2bwrap",
+		Short: "Run an OCI image as a bubblewrap sandbox",
+		Long: `oci2bwrap reads an OCI image and runs it in a bubblewrap sandbox that shows
+the command what a container of the same image would: no engine, no daemon,
+no root.
+
+IMAGE is a path, recognised by its content:
+  DIR, DIR:TAG, oci:DIR[:TAG]   an OCI image layout`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.NoArgs,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(std.err)
+			if err := cmd.Help(); err != nil {
+				return err
+			}
+			return errors.New("no command given")
+		},
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
+	})
+	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newVersionCmd(std))
+	return cmd
+}
+
+// hinted is an error with a remedy.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Hint() string  { return e.hint }
+func (e *hinted) Unwrap() error { return e.error }
+
+// needImage is the check of a command's arguments: an IMAGE, and anything
+// behind it.
+func needImage(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return &hinted{errors.New("no IMAGE given"), cmd.CommandPath() + " --help shows examples"}
+	}
+	return nil
+}
+
+// commandOf drops the IMAGE, and a "--" between it and the COMMAND. It is nil
+// where no COMMAND was given.
+func commandOf(args []string) []string {
+	args = args[1:]
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	return args
+}

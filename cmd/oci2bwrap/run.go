@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/runner"
+)
+
+func newRunCmd(std stdio) *cobra.Command {
+	var f containerFlags
+	cmd := &cobra.Command{
+		Use:   "run [flags] IMAGE [COMMAND [ARG...]]",
+		Short: "Run an image as a sandbox",
+		Long: `run makes the sandbox that the image describes and runs its command, or
+COMMAND, in it. The root is read-only; /tmp, /run, /var and the image's
+volumes can be written to and show what the image has there. Nothing that is
+written survives the run, but for what -v binds.
+
+Exit status: the command's own; 128+n when signal n killed it; 127 when the
+command was not found, 126 when it can't be executed, 125 when oci2bwrap or
+bubblewrap failed before the command ran.`,
+		Example: `  oci2bwrap run ./image-dir
+  oci2bwrap run ./image-dir:v2 /bin/sh -c 'id; pwd; env'
+  oci2bwrap run -e DEBUG=1 -v ./data:/data --network none ./image-dir
+  echo hello | oci2bwrap run --writable ./image-dir cat`,
+		Args: needImage,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRun(cmd.Context(), &f, std, args)
+		},
+	}
+	f.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func runRun(ctx context.Context, f *containerFlags, std stdio, args []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 16)
+	notify(signals)
+	s := &session{flags: f, err: std.err}
+	defer s.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sandbox, err := interruptible(cancel, signals, func() (*runner.Sandbox, error) {
+		return s.create(ctx, std, args)
+	})
+	if err != nil {
+		return err
+	}
+	defer sandbox.Close()
+	if err := sandbox.Start(); err != nil {
+		return err
+	}
+	stop, err := convert.ParseSignal(s.planned.Plan.Process.StopSignal)
+	if err != nil {
+		return err
+	}
+	status, err := sandbox.Supervise(signals, runner.Policy{StopSignal: syscall.Signal(stop), StopTimeout: f.timeout()})
+	if err != nil {
+		return err
+	}
+	if status.Code != 0 {
+		return exitStatus(status.Code)
+	}
+	return nil
+}
+
+// create makes everything ready up to the command's start.
+func (s *session) create(ctx context.Context, std stdio, args []string) (*runner.Sandbox, error) {
+	if err := s.unpack(ctx, args[0]); err != nil {
+		return nil, err
+	}
+	if err := s.convert(commandOf(args)); err != nil {
+		return nil, err
+	}
+	if err := s.plan(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.judge(); err != nil {
+		return nil, err
+	}
+	return runner.Create(ctx, runner.Config{
+		Bwrap: s.bwrap, Command: s.command, Real: isRoot(), Private: s.features.Stage,
+		Stdin: std.in, Stdout: std.out, Stderr: std.err,
+	})
+}
+
+// notify has every signal delivered that means something to a command. Those
+// of job control stop and continue oci2bwrap itself, as the shell expects.
+func notify(c chan<- os.Signal) {
+	for n := syscall.Signal(1); n <= 64; n++ {
+		switch n {
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU,
+			syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE,
+			syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS, 32, 33:
+			continue
+		}
+		signal.Notify(c, n)
+	}
+}
+
+// interruptible does the work before there is a command: a signal that would
+// end a program cancels it, and the exit status says which.
+func interruptible(cancel context.CancelFunc, signals <-chan os.Signal, work func() (*runner.Sandbox, error)) (*runner.Sandbox, error) {
+	type outcome struct {
+		sandbox *runner.Sandbox
+		err     error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		s, err := work()
+		done <- outcome{s, err}
+	}()
+	var ended exitStatus
+	for {
+		select {
+		case o := <-done:
+			if ended != 0 {
+				if o.sandbox != nil {
+					o.sandbox.Close()
+				}
+				return nil, ended
+			}
+			return o.sandbox, o.err
+		case sig := <-signals:
+			if n, ok := sig.(syscall.Signal); ok && (n == syscall.SIGINT || n == syscall.SIGTERM || n == syscall.SIGHUP || n == syscall.SIGQUIT) {
+				ended = exitStatus(128 + int(n))
+				cancel()
+			}
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+	"github.com/oci2bwrap/oci2bwrap/layout"
+	"github.com/oci2bwrap/oci2bwrap/runner"
+)
+
+// session is the way from an IMAGE to a sandbox, as far as a command needs
+// it: image, root, Spec, plan. Each step uses what the one before has left.
+type session struct {
+	flags *containerFlags
+	err   io.Writer
+
+	cache  string
+	image  *layout.Image
+	root   *layout.Rootfs
+	rootfs convert.Rootfs
+	host   convert.Host
+	result *convert.Result
+
+	bwrap    string
+	features bwrap.Features
+	planned  *convert.Planned
+	command  *bwrap.Command
+}
+
+func (s *session) close() {
+	if s.root != nil {
+		s.root.Close()
+	}
+}
+
+// openImage reads the documents of the image.
+func openImage(f *imageFlags, name string) (*layout.Image, error) {
+	ref, err := layout.ParseRef(name)
+	if err != nil {
+		return nil, err
+	}
+	return layout.Open(ref, layout.OpenOptions{Platform: f.platform})
+}
+
+// isRoot says whether the caller is real root, whose sandboxes need no user
+// namespace and whose files keep the image's owners.
+func isRoot() bool { return os.Geteuid() == 0 }
+
+// unpack has the image's files in the cache.
+func (s *session) unpack(ctx context.Context, name string) (err error) {
+	if s.cache, err = s.flags.dir(); err != nil {
+		return err
+	}
+	if s.image, err = openImage(&s.flags.imageFlags, name); err != nil {
+		return err
+	}
+	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller}
+	if isRoot() {
+		store.Ownership = layout.Real
+	}
+	if s.root, err = store.Rootfs(ctx, s.image); err != nil {
+		return err
+	}
+	s.rootfs, err = viewOf(s.root.Dirs, s.root.Owned)
+	return err
+}
+
+// viewOf is what convert sees of root directories.
+func viewOf(dirs []string, owned bool) (convert.Rootfs, error) {
+	if len(dirs) != 1 {
+		return convert.Rootfs{}, fmt.Errorf("%d root directories can't be merged yet", len(dirs))
+	}
+	fsys, err := openDir(dirs[0])
+	if err != nil {
+		return convert.Rootfs{}, err
+	}
+	r := convert.Rootfs{Dirs: dirs, FS: fsys, Owned: owned}
+	if isRoot() {
+		r.Owner = func(info fs.FileInfo) (int, int) {
+			st, ok := info.Sys().(*syscall.Stat_t)
+			if !ok {
+				return 0, 0
+			}
+			return int(st.Uid), int(st.Gid)
+		}
+	}
+	return r, nil
+}
+
+// convert makes the Spec.
+func (s *session) convert(command []string) error {
+	o, err := s.flags.options(command)
+	if err != nil {
+		return err
+	}
+	if s.host, err = readHost(); err != nil {
+		return err
+	}
+	if s.result, err = convert.Spec(s.image.Config, s.rootfs, s.host, o); err != nil {
+		return err
+	}
+	return lookAt(&s.host, s.result.Spec)
+}
+
+// plan makes the plan and lowers it to what this host can do.
+func (s *session) plan(ctx context.Context) (err error) {
+	if s.bwrap, err = runner.Find(os.Getenv("PATH")); err != nil {
+		return err
+	}
+	stage, err := s.stageDir()
+	if err != nil {
+		return err
+	}
+	probe := runner.Prober{Bwrap: s.bwrap, StageDir: stage, CacheDir: s.cache, Real: isRoot()}
+	if s.features, err = probe.Features(ctx); err != nil {
+		return err
+	}
+	s.planned, err = convert.Plan(s.result.Spec, s.rootfs, s.host, convert.PlanOptions{
+		Features: s.features, Files: s.result.Files, Origin: s.result.Origin,
+	})
+	if err != nil {
+		return err
+	}
+	s.planned.Notes = append(s.result.Notes, s.planned.Notes...)
+	s.command, err = bwrap.Lower(s.planned.Plan, bwrap.Target{Features: s.features, StageDir: stage, Real: isRoot()})
+	return err
+}
+
+// stageDir is an empty directory for the stage to cover. Nothing is written
+// to it: what the stage mounts there nobody else sees.
+func (s *session) stageDir() (string, error) {
+	dir := filepath.Join(s.cache, "stage")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", &hinted{err, "name a directory that can be written to with --cache-dir"}
+	}
+	return dir, nil
+}
+
+// judge prints gaps and notes, and refuses to run with a gap that weakens
+// isolation, or under --strict with any, unless it was allowed by name.
+func (s *session) judge() error {
+	allowed := map[string]bool{}
+	for _, field := range s.flags.allowGaps {
+		allowed[field] = true
+	}
+	var fatal []error
+	for _, g := range s.planned.Gaps {
+		if !allowed[g.Field] && (s.flags.strict || g.Effect == convert.Weakens) {
+			text := fmt.Sprintf("%s: %s (%s)", g.Field, g.Reason, g.Effect)
+			fatal = append(fatal, &hinted{errors.New(text), "--allow-gap " + g.Field + " runs without it"})
+			continue
+		}
+		if !s.flags.quiet {
+			fmt.Fprintf(s.err, "oci2bwrap: gap: %s\n", printable(g.Field+": "+g.Reason))
+		}
+	}
+	if !s.flags.quiet {
+		for _, n := range s.planned.Notes {
+			fmt.Fprintf(s.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
+		}
+	}
+	return errors.Join(fatal...)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newSpecCmd(std stdio) *cobra.Command {
+	var f containerFlags
+	cmd := &cobra.Command{
+		Use:   "spec [flags] IMAGE [COMMAND [ARG...]]",
+		Short: "Print the image's runtime-spec config.json",
+		Long: `spec converts the image config, with the flags of run applied, to the
+config.json of an OCI runtime bundle and prints it. Its root.path is "rootfs";
+unpack writes a whole bundle.
+
+Exit status: 0, or 125 with a message.`,
+		Example: `  oci2bwrap spec ./image-dir
+  oci2bwrap spec -e DEBUG=1 ./image-dir /bin/sh > bundle/config.json`,
+		Args: needImage,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSpec(cmd.Context(), &f, std, args)
+		},
+	}
+	f.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func runSpec(ctx context.Context, f *containerFlags, std stdio, args []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	s := &session{flags: f, err: std.err}
+	defer s.close()
+	if err := s.unpack(ctx, args[0]); err != nil {
+		return err
+	}
+	if err := s.convert(commandOf(args)); err != nil {
+		return err
+	}
+	if !f.quiet {
+		for _, n := range s.result.Notes {
+			fmt.Fprintf(std.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
+		}
+		if files := slices.Sorted(maps.Keys(s.result.Files)); len(files) > 0 {
+			fmt.Fprintf(std.err, "oci2bwrap: note: mounts: the bundle needs %s, which unpack writes\n", strings.Join(files, ", "))
+		}
+	}
+	doc, err := json.MarshalIndent(s.result.Spec, "", "\t")
+	if err != nil {
+		return err
+	}
+	_, err = std.out.Write(append(doc, '\n'))
+	return err
+}

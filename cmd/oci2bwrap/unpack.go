@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/layout"
+)
+
+func newUnpackCmd(std stdio) *cobra.Command {
+	var f imageFlags
+	cmd := &cobra.Command{
+		Use:   "unpack [flags] IMAGE DIR",
+		Short: "Write an image as an OCI runtime bundle",
+		Long: `unpack writes DIR/rootfs with the image's files and DIR/config.json with its
+Spec. DIR must be empty or not exist. As root the files have the image's
+owners, otherwise they are the caller's.
+
+Exit status: 0, or 125 with a message and DIR as it was.`,
+		Example: `  oci2bwrap unpack ./image-dir ./bundle
+  cd bundle && runc run name`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return &hinted{fmt.Errorf("unpack takes IMAGE and DIR, not %d arguments", len(args)), "oci2bwrap unpack --help shows examples"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runUnpack(cmd.Context(), &f, std, args[0], args[1])
+		},
+	}
+	f.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) (err error) {
+	img, err := openImage(f, name)
+	if err != nil {
+		return err
+	}
+	made, err := claim(dir)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			empty(dir)
+			if made {
+				os.Remove(dir)
+			}
+		}
+	}()
+	rootfs := filepath.Join(dir, "rootfs")
+	var skipped []layout.Skipped
+	o := layout.UnpackOptions{OnSkip: func(s layout.Skipped) { skipped = append(skipped, s) }}
+	if isRoot() {
+		o.Ownership, o.Devices = layout.Real, true
+	}
+	if err := layout.Unpack(ctx, img, rootfs, o); err != nil {
+		return err
+	}
+	res, err := bundleSpec(img, rootfs)
+	if err != nil {
+		return err
+	}
+	if !f.quiet {
+		for _, n := range res.Notes {
+			fmt.Fprintf(std.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
+		}
+		if len(skipped) > 0 {
+			fmt.Fprintf(std.err, "oci2bwrap: note: %d entries were not made, the first is %q: %s\n", len(skipped), skipped[0].Path, printable(skipped[0].Why))
+		}
+	}
+	return writeBundle(dir, res)
+}
+
+// claim makes dir, or takes it when it is empty.
+func claim(dir string) (made bool, err error) {
+	err = os.Mkdir(dir, 0o700)
+	if !errors.Is(err, fs.ErrExist) {
+		return err == nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	if len(entries) > 0 {
+		return false, &hinted{fmt.Errorf("%s is not empty: it has %q", dir, entries[0].Name()), "name a directory that is empty or does not exist"}
+	}
+	return false, nil
+}
+
+// empty removes what was written to dir.
+func empty(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		os.RemoveAll(filepath.Join(dir, e.Name()))
+	}
+}
+
+func bundleSpec(img *layout.Image, dir string) (*convert.Result, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := viewOf([]string{abs}, true)
+	if err != nil {
+		return nil, err
+	}
+	host, err := readHost()
+	if err != nil {
+		return nil, err
+	}
+	return convert.Spec(img.Config, root, host, convert.Options{})
+}
+
+func writeBundle(dir string, res *convert.Result) error {
+	doc, err := json.MarshalIndent(res.Spec, "", "\t")
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"config.json": append(doc, '\n')}
+	for name, data := range res.Files {
+		files[name] = data
+	}
+	for name, data := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

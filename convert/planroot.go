@@ -1,0 +1,98 @@
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// rootSteps makes /: a plain bind where every mount point exists, an overlay
+// where some are missing, several directories are merged or writes are
+// wanted, and otherwise a root of single binds.
+func (p *planner) rootSteps() ([]bwrap.Step, error) {
+	why := p.origin("root", "root.path")
+	if p.spec.Root.Readonly && len(p.points) == 0 && len(p.root.Dirs) == 1 {
+		return []bwrap.Step{{Op: bwrap.Bind{Src: p.root.Dirs[0], Dst: "/", ReadOnly: true}, Why: why}}, nil
+	}
+	info, err := p.root.FS.Lstat(".")
+	if err != nil {
+		return nil, err
+	}
+	if p.Features.CanOverlay() {
+		return []bwrap.Step{{Op: bwrap.Overlay{
+			Lower: p.root.Dirs, Dst: "/", Points: p.points, Mode: info.Mode() &^ fs.ModeType, Owned: p.root.Owned,
+		}, Why: why}}, nil
+	}
+	if !p.spec.Root.Readonly {
+		return nil, &hinted{fmt.Errorf("a writable root needs overlayfs, in a user namespace without root: %s", p.Features.Reason), "leave out --writable"}
+	}
+	if len(p.root.Dirs) != 1 {
+		return nil, errors.New("several root directories can't be merged without overlayfs: " + p.Features.Reason)
+	}
+	e := exploder{planner: p, why: why, open: map[string]bool{"/": true}}
+	for _, point := range p.points {
+		for dir := path.Dir(point.Path); dir != "/"; dir = path.Dir(dir) {
+			e.open[dir] = true
+		}
+	}
+	return e.steps("/", info)
+}
+
+// exploder makes a read-only root without overlayfs: a tmpfs that repeats the
+// directories above missing mount points and binds everything else.
+type exploder struct {
+	*planner
+	why  string
+	open map[string]bool // directories that can't be bound whole
+	out  []bwrap.Step
+}
+
+func (e *exploder) add(op bwrap.Op) { e.out = append(e.out, bwrap.Step{Op: op, Why: e.why}) }
+
+func (e *exploder) steps(dir string, info fs.FileInfo) ([]bwrap.Step, error) {
+	e.add(bwrap.Tmpfs{Dst: dir, Mode: info.Mode() &^ fs.ModeType})
+	if err := e.fill(dir); err != nil {
+		return nil, err
+	}
+	for _, point := range e.points {
+		if !point.File {
+			e.add(bwrap.Dir{Dst: point.Path, Mode: 0o755})
+		}
+	}
+	return e.out, nil
+}
+
+// fill repeats the entries of an opened directory.
+func (e *exploder) fill(dir string) error {
+	entries, err := fs.ReadDir(e.root.FS, strings.TrimPrefix(path.Join(".", dir), "/"))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := path.Join(dir, entry.Name())
+		switch {
+		case entry.Type()&fs.ModeSymlink != 0:
+			target, err := e.root.FS.ReadLink(name[1:])
+			if err != nil {
+				return err
+			}
+			e.add(bwrap.Symlink{Target: target, Dst: name})
+		case entry.IsDir() && e.open[name]:
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			e.add(bwrap.Dir{Dst: name, Mode: info.Mode() &^ fs.ModeType})
+			if err := e.fill(name); err != nil {
+				return err
+			}
+		default:
+			e.add(bwrap.Bind{Src: path.Join(e.root.Dirs[0], name), Dst: name, ReadOnly: true})
+		}
+	}
+	return nil
+}

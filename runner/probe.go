@@ -1,0 +1,168 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// Prober finds out what bubblewrap and the host can do: from the text of
+// `bwrap --help`, and by trying.
+type Prober struct {
+	Bwrap    string // absolute path of bubblewrap
+	StageDir string // an existing directory to mount over in a private namespace
+	CacheDir string // where the answer is kept; "" asks anew each time
+	Real     bool   // the caller is root and stays it
+}
+
+// Features gives the answer. One in which everything was found is remembered
+// by the identity of the binary, the kernel and the caller; anything less is
+// asked again, since its remedy may have been applied.
+func (p Prober) Features(ctx context.Context) (bwrap.Features, error) {
+	key, err := p.key()
+	if err != nil {
+		return bwrap.Features{}, err
+	}
+	file := filepath.Join(p.CacheDir, "bwrap-"+key+".json")
+	if p.CacheDir != "" {
+		if data, err := os.ReadFile(file); err == nil {
+			var f bwrap.Features
+			if json.Unmarshal(data, &f) == nil && f.Stage && f.StageOverlay {
+				return f, nil
+			}
+		}
+	}
+	f, err := p.ask(ctx)
+	if err != nil {
+		return f, err
+	}
+	if p.CacheDir != "" && f.Stage && f.StageOverlay {
+		remember(file, f)
+	}
+	return f, nil
+}
+
+// remember writes the answer beside and renames it. A cache that can't be
+// written costs time, nothing else.
+func remember(file string, f bwrap.Features) {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".bwrap-*")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(data)
+	if e := tmp.Close(); err != nil || e != nil || os.Rename(tmp.Name(), file) != nil {
+		os.Remove(tmp.Name())
+	}
+}
+
+func (p Prober) key() (string, error) {
+	path, err := filepath.EvalSymlinks(p.Bwrap)
+	if err != nil {
+		return "", fmt.Errorf("bubblewrap: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return "", fmt.Errorf("bubblewrap: %s: %w", path, err)
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, 1, path, st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim, unix.ByteSliceToString(u.Release[:]), os.Geteuid(), p.Real)
+	return fmt.Sprintf("%x", h.Sum(nil)[:12]), nil
+}
+
+func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
+	var f bwrap.Features
+	help := exec.CommandContext(ctx, p.Bwrap, "--help")
+	help.Env = []string{}
+	out, err := help.CombinedOutput()
+	if f.Options = bwrap.ParseHelp(string(out)); len(f.Options) == 0 {
+		return f, &Error{Msg: fmt.Sprintf("%s --help lists no options", p.Bwrap), Err: err, Remedy: "install bubblewrap 0.8 or later"}
+	}
+	if missing := lacking(f); len(missing) > 0 {
+		return f, &Error{Msg: fmt.Sprintf("%s is too old: it lacks %s", p.Bwrap, strings.Join(missing, ", ")), Remedy: "install bubblewrap 0.8 or later"}
+	}
+	if err := p.try(nil); err != nil {
+		f.Reason = err.Error()
+		return f, nil
+	}
+	f.Stage = true
+	probe := bwrap.Tree{Overlay: &bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/usr", Mode: 0o755}}
+	if err := p.try([]bwrap.Tree{probe}); err != nil {
+		f.Reason = err.Error()
+		return f, nil
+	}
+	f.StageOverlay = true
+	f.Overlay = f.Has("overlay-src")
+	return f, nil
+}
+
+// lacking names the options that every sandbox needs and this bubblewrap
+// does not list.
+func lacking(f bwrap.Features) []string {
+	var missing []string
+	for _, o := range []string{"args", "as-pid-1", "chmod", "clearenv", "perms", "size", "ro-bind-data", "unshare-user"} {
+		if !f.Has(o) {
+			missing = append(missing, "--"+o)
+		}
+	}
+	return missing
+}
+
+// try makes a stage of the given trees and drops it.
+func (p Prober) try(trees []bwrap.Tree) error {
+	s := &bwrap.Stage{Dir: p.StageDir, Trees: trees}
+	if p.Real {
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // the namespace goes with the thread
+			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+				done <- err
+				return
+			}
+			done <- mountStage(s, false)
+		}()
+		return <-done
+	}
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	spec, err := memfd("stage", doc)
+	if err != nil {
+		return err
+	}
+	defer spec.Close()
+	var said bytes.Buffer
+	l := launch{Config: Config{Private: true, Command: &bwrap.Command{Stage: s}}}
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{"oci2bwrap", stageWord, "3"}, Env: []string{},
+		ExtraFiles: []*os.File{spec}, Stderr: &said, SysProcAttr: l.attributes(),
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.Signal(0) // this goroutine's thread may end first
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimSpace(said.String()); text != "" {
+			return fmt.Errorf("%s", text)
+		}
+		return fmt.Errorf("new user namespace: %w", err)
+	}
+	return nil
+}
