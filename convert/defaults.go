@@ -1,6 +1,10 @@
 package convert
 
 import (
+	"cmp"
+	"fmt"
+	"io/fs"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/oci2bwrap/oci2bwrap/internal/inroot"
@@ -56,22 +60,38 @@ func kernelMounts(ordinary bool) []specs.Mount {
 // it, owner and mode included.
 func (c *conversion) scratch(destination string) specs.Mount {
 	m := specs.Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "tmpcopyup"}}
+	info, missing := c.root.look(destination)
 	switch {
 	case destination == "/tmp":
 		m.Options = append(m.Options, "mode=1777")
-	case c.root.lacks(destination):
+	case missing:
 		// Without a directory to copy the mode from, a tmpfs is 1777.
 		m.Options = append(m.Options, "mode=755")
+	}
+	// runc copies the content and the mode, and not the directory's owner. In
+	// a user namespace an owner without a mapping would fail the mount.
+	if info != nil && c.root.Owner != nil && !c.ordinary() {
+		if uid, gid := c.root.Owner(info); uid != 0 || gid != 0 {
+			m.Options = append(m.Options, fmt.Sprintf("uid=%d", uid), fmt.Sprintf("gid=%d", gid))
+		}
 	}
 	return m
 }
 
-// lacks reports whether nothing is at name. What can't be resolved is for the
-// planner to report, who knows the other mounts.
-func (r Rootfs) lacks(name string) bool {
+// look finds what is at name, or that it is missing. Neither is said of what
+// can't be resolved: that is for the planner to report, who knows the other
+// mounts.
+func (r Rootfs) look(name string) (info fs.FileInfo, missing bool) {
 	if r.FS == nil {
-		return true
+		return nil, true
 	}
 	p, err := inroot.Resolve(r.FS, name)
-	return err == nil && p.Missing != ""
+	if err != nil || p.Missing != "" {
+		return nil, err == nil
+	}
+	info, err = r.FS.Lstat(cmp.Or(p.Name[1:], "."))
+	if err != nil {
+		return nil, false
+	}
+	return info, false
 }

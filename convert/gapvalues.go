@@ -86,6 +86,7 @@ func (g *gapFinder) mountOptions(m specs.Mount) {
 			g.lacks("mounts["+m.Destination+"].options", fmt.Sprintf("%q: every mount is private to the sandbox or receives the host's", o))
 		case slices.Contains(plainOptions[:], o):
 		case m.Type == "tmpfs" && (key == "mode" || key == "size"):
+		case (key == "uid" || key == "gid") && slices.Contains(m.Options, "tmpcopyup"): // the image's owner is kept
 		default:
 			left = append(left, o)
 		}

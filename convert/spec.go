@@ -20,7 +20,7 @@ func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
 	c := &conversion{img: img, root: root, host: host, o: o}
 	c.res = &Result{
 		Spec: &specs.Spec{
-			Version:  specs.Version,
+			Version:  specVersion,
 			Process:  &specs.Process{Terminal: o.Terminal, NoNewPrivileges: true},
 			Root:     &specs.Root{Path: "rootfs", Readonly: !o.Writable},
 			Hostname: c.hostname(),
@@ -48,6 +48,10 @@ func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
 	}
 	return c.res, nil
 }
+
+// specVersion is the oldest runtime-spec that has every field we set: a
+// runtime may refuse a version newer than itself.
+const specVersion = "1.0.2"
 
 // conversion is one call of Spec under way.
 type conversion struct {
