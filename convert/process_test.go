@@ -108,11 +108,11 @@ func TestParseSignal(t *testing.T) {
 
 func TestTmpfsOptions(t *testing.T) {
 	for given, want := range map[string]string{
-		"":                           "nosuid nodev tmpcopyup",
-		"size=64m mode=1777":         "nosuid nodev tmpcopyup size=64m mode=1777",
-		"notmpcopyup dev suid":       "dev suid",
-		"ro":                         "nosuid nodev tmpcopyup ro",
-		"size=":                      "error", "size=1t": "error", "mode=8": "error", "mode=77777": "error", "uid=1": "error", "rbind": "error",
+		"":                     "nosuid nodev tmpcopyup",
+		"size=64m mode=1777":   "nosuid nodev tmpcopyup size=64m mode=1777",
+		"notmpcopyup dev suid": "dev suid",
+		"ro":                   "nosuid nodev tmpcopyup ro",
+		"size=":                "error", "size=1t": "error", "mode=8": "error", "mode=77777": "error", "uid=1": "error", "rbind": "error",
 	} {
 		got, err := tmpfsFlag(strings.Fields(given))
 		text := strings.Join(got, " ")
