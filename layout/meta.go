@@ -48,7 +48,8 @@ func (m *rootMeta) write(dir string) error {
 }
 
 // readMeta reads the meta.json of a root. Its error is fs.ErrNotExist if the
-// root isn't there, or was made by another version of the cache.
+// root isn't there, was made by another version of the cache, or was lost when
+// the machine stopped.
 func readMeta(dir string) (*rootMeta, error) {
 	path := filepath.Join(dir, metaName)
 	f, err := os.Open(path)
@@ -68,10 +69,7 @@ func readMeta(dir string) (*rootMeta, error) {
 		}
 	}
 	var m rootMeta
-	if err := json.NewDecoder(f).Decode(&m); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if m.Version != metaVersion {
+	if err := json.NewDecoder(f).Decode(&m); err != nil || m.Version != metaVersion {
 		return nil, fs.ErrNotExist
 	}
 	return &m, nil

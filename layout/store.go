@@ -47,19 +47,15 @@ func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 	if err := s.Ownership.check(); err != nil {
 		return nil, err
 	}
+	if s.Dir == "" {
+		return nil, errors.New("cache: no directory given")
+	}
 	dir, err := filepath.Abs(s.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &cached{store: s, dir: dir, key: s.key(img), img: img}
 	root, err := c.rootfs(ctx)
-	if err != nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)) {
-		// The hint fits what the cache itself refuses, not what an image does.
-		var refused *fs.PathError
-		if errors.As(err, &refused) {
-			return nil, &hinted{fmt.Errorf("cache: %w", err), "choose a directory you may write to with --cache-dir"}
-		}
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,15 +112,35 @@ func (c *cached) rootfs(ctx context.Context) (*Rootfs, error) {
 // openLock opens the key's lock, in a cache that is made if it isn't there.
 func (c *cached) openLock() (*lock, error) {
 	l, err := openLock(c.lockPath())
-	if !errors.Is(err, fs.ErrNotExist) {
-		return l, err
-	}
-	for _, name := range []string{"", "roots", "locks", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(c.dir, name), 0o700); err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := c.makeDirs(); err != nil {
 			return nil, err
 		}
+		l, err = openLock(c.lockPath())
 	}
-	return openLock(c.lockPath())
+	return l, cacheError(err)
+}
+
+func (c *cached) makeDirs() error {
+	for _, name := range []string{"", "roots", "locks", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(c.dir, name), 0o700); err != nil {
+			return cacheError(err)
+		}
+	}
+	return nil
+}
+
+// cacheError marks an error as one of the cache itself, not of an image.
+func cacheError(err error) error {
+	for _, refused := range []error{fs.ErrPermission, unix.EROFS, unix.ENOTDIR} {
+		if errors.Is(err, refused) {
+			return &hinted{fmt.Errorf("cache: %w", err), "choose a directory you may write to with --cache-dir"}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	return nil
 }
 
 // attempt looks for the root under a shared lock, and makes it under an
@@ -137,8 +153,10 @@ func (c *cached) attempt(ctx context.Context, l *lock) (*Rootfs, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return root, err
 	}
-	if err := l.try(unix.LOCK_EX); err != nil {
-		return nil, c.writeError(err)
+	if err := l.try(unix.LOCK_EX); err == unix.EROFS {
+		return nil, cacheError(&fs.PathError{Op: "write", Path: c.dir, Err: err})
+	} else if err != nil {
+		return nil, err
 	}
 	if root, err = c.find(l); errors.Is(err, fs.ErrNotExist) {
 		if err := c.make(ctx); err != nil {
@@ -171,28 +189,18 @@ func (c *cached) find(l *lock) (*Rootfs, error) {
 	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped}, nil
 }
 
-// writeError names the cache in the error of a cache that can't be written.
-func (c *cached) writeError(err error) error {
-	if errors.Is(err, unix.EROFS) {
-		return &fs.PathError{Op: "write", Path: c.dir, Err: err}
-	}
-	return err
-}
-
 // make unpacks the root beside its place and renames it there. The exclusive
 // lock is held.
 func (c *cached) make(ctx context.Context) (err error) {
-	for _, name := range []string{"roots", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(c.dir, name), 0o700); err != nil {
-			return err
-		}
+	if err := c.makeDirs(); err != nil {
+		return err
 	}
 	if err := c.clear(c.key); err != nil {
-		return err
+		return cacheError(err)
 	}
 	tmp, err := os.MkdirTemp(filepath.Join(c.dir, "tmp"), c.key+".")
 	if err != nil {
-		return err
+		return cacheError(err)
 	}
 	defer func() {
 		if err != nil {
@@ -209,13 +217,13 @@ func (c *cached) make(ctx context.Context) (err error) {
 		return err
 	}
 	if err := meta.write(tmp); err != nil {
-		return err
+		return cacheError(err)
 	}
 	// What is there without a readable meta.json is no root of ours.
 	if err := removePath(c.root()); err != nil {
-		return err
+		return cacheError(err)
 	}
-	return os.Rename(tmp, c.root())
+	return cacheError(os.Rename(tmp, c.root()))
 }
 
 // sweep removes what writers that died have left. It never fails: what it

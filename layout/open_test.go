@@ -1,0 +1,393 @@
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+func TestParseRef(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"img", "a:b", "a:b:c", "oci:odd", "tags"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		arg  string
+		want Ref
+		err  string
+	}{
+		{arg: "img", want: Ref{"", "img", ""}},
+		{arg: "img:v1", want: Ref{"", "img", "v1"}},
+		{arg: "./img:reg.example/app:v1", want: Ref{"", "./img", "reg.example/app:v1"}},
+		{arg: "a:b", want: Ref{"", "a:b", ""}},
+		{arg: "a:b:c", want: Ref{"", "a:b:c", ""}},
+		{arg: "a:b:tag", want: Ref{"", "a:b", "tag"}},
+		{arg: "oci:odd", want: Ref{"", "oci:odd", ""}},
+		{arg: "oci:img", want: Ref{"oci", "img", ""}},
+		{arg: "oci:img:v1", want: Ref{"oci", "img", "v1"}},
+		{arg: "oci:a:b:v1", want: Ref{"oci", "a:b", "v1"}},
+		{arg: "oci:new:v1", want: Ref{"oci", "new", "v1"}},
+		{arg: "missing", want: Ref{"", "missing", ""}},
+		{arg: "missing:v1", want: Ref{"", "missing", "v1"}},
+		{arg: "", err: "empty name"},
+		{arg: "oci:", err: "no path"},
+		{arg: "img:", err: "empty tag"},
+		{arg: "a\x00b", err: "NUL"},
+		{arg: "docker://alpine", err: `transport "docker" is not supported (supported: oci)`},
+		{arg: "docker-archive:x.tar", err: `transport "docker-archive" is not supported`},
+	} {
+		got, err := ParseRef(test.arg)
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%q: got %v, want %q", test.arg, err, test.err)
+			}
+			continue
+		}
+		if err != nil || got != test.want {
+			t.Errorf("%q: got %+v, %v, want %+v", test.arg, got, err, test.want)
+		}
+		if err == nil && got.String() != test.arg {
+			t.Errorf("%q: reads %q as a string", test.arg, got.String())
+		}
+	}
+}
+
+// imageCase builds a layout and returns what it expects: the digest of the
+// image to be chosen.
+var selectionRules = []struct {
+	name          string
+	build         func(l *layoutDir) v1.Descriptor
+	tag, platform string
+	err           string
+}{
+	{name: "the only one", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		l.index(d)
+		return d
+	}},
+	{name: "no platform anywhere", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("")
+		l.index(d)
+		return d
+	}},
+	{name: "config of another platform", err: "no image for platform linux/amd64 (has: linux/arm64)", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/arm64")
+		l.index(d)
+		return d
+	}},
+	{name: "descriptor's platform wins", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/arm64")
+		l.index(withPlatform(d, "linux/amd64"))
+		return d
+	}},
+	{name: "tag", tag: "v2", build: func(l *layoutDir) v1.Descriptor {
+		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
+		l.index(withTag(a, "v1"), withTag(b, "v2"))
+		return b
+	}},
+	{name: "unknown tag", tag: "v3", err: `no tag "v3" in index.json (has: v1, v2)`, build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		l.index(withTag(a, "v2"), withTag(a, "v1"))
+		return a
+	}},
+	{name: "containerd's name is no tag", tag: "docker.io/x:1", err: "which has no tags", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		a.Annotations = map[string]string{"io.containerd.image.name": "docker.io/x:1"}
+		l.index(a)
+		return a
+	}},
+	{name: "ambiguous", err: "several images for platform linux/amd64 (has: v1, v2)", build: func(l *layoutDir) v1.Descriptor {
+		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
+		l.index(withTag(a, "v2"), withTag(b, "v1"))
+		return a
+	}},
+	{name: "one image, two tags", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		l.index(withTag(a, "v2"), withTag(a, "v1"))
+		return a
+	}},
+	{name: "the only one for the platform", platform: "linux/arm64", build: func(l *layoutDir) v1.Descriptor {
+		a, b := l.manifest("linux/amd64"), l.manifest("linux/arm64")
+		l.index(withTag(a, "v1"), withTag(b, "v2"))
+		return b
+	}},
+	{name: "nested index with attestations", tag: "v1", build: func(l *layoutDir) v1.Descriptor {
+		a, b, att := l.manifest("linux/amd64"), l.manifest("linux/arm64"), l.manifest("")
+		ref := l.manifest("linux/amd64", plainLayers([]byte{})...)
+		ref.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
+		inner := l.json("application/vnd.docker.distribution.manifest.list.v2+json", doc{"schemaVersion": 2, "manifests": []v1.Descriptor{
+			withPlatform(b, "linux/arm64/v8"), withPlatform(a, "linux/amd64"), withPlatform(att, "unknown/unknown"), ref}})
+		l.index(withTag(l.json(ociIndex, doc{"schemaVersion": 2, "manifests": []v1.Descriptor{inner}}), "v1"))
+		return a
+	}},
+	{name: "platform missing in an index", platform: "linux/s390x", err: "no image for platform linux/s390x (has: linux/amd64, linux/arm64)", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		l.index(withPlatform(a, "linux/amd64"), withPlatform(a, "linux/arm64"))
+		return a
+	}},
+	{name: "arm takes the highest it runs", platform: "linux/arm/v7", build: func(l *layoutDir) v1.Descriptor {
+		a, b, c := l.manifest("linux/arm/v5"), l.manifest("linux/arm/v6"), l.manifest("linux/arm/v8")
+		l.index(withPlatform(a, "linux/arm/v5"), withPlatform(b, "linux/arm/v6"), withPlatform(c, "linux/arm/v8"))
+		return b
+	}},
+	{name: "arm64 without variant is v8", platform: "linux/arm64/v8", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/arm64")
+		l.index(withPlatform(a, "linux/arm64"))
+		return a
+	}},
+	{name: "amd64 of a newer machine", platform: "linux/amd64", err: "has: linux/amd64/v3", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		l.index(withPlatform(a, "linux/amd64/v3"))
+		return a
+	}},
+	{name: "artifact passed over by its config", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		art := l.json(ociManifest, doc{"schemaVersion": 2, "config": l.blob("application/vnd.x+json", []byte("{}")), "layers": []any{}})
+		l.index(art, a)
+		return a
+	}},
+	{name: "artifact alone", err: "is an artifact of type", build: func(l *layoutDir) v1.Descriptor {
+		a := l.json(ociManifest, doc{"schemaVersion": 2, "artifactType": "application/x", "config": l.blob("application/vnd.oci.empty.v1+json", []byte("{}")), "layers": []any{}})
+		l.index(a)
+		return a
+	}},
+	{name: "artifact named", tag: "sig", err: "is an artifact", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		art := l.json(ociManifest, doc{"schemaVersion": 2, "config": l.blob("application/vnd.x+json", []byte("{}")), "layers": []any{}})
+		l.index(withTag(art, "sig"), withTag(a, "v1"))
+		return a
+	}},
+	{name: "schema 1", err: "schema 1", build: func(l *layoutDir) v1.Descriptor {
+		a := l.blob("application/vnd.docker.distribution.manifest.v1+prettyjws", []byte("{}"))
+		l.index(a)
+		return a
+	}},
+	{name: "nothing", err: "index.json names no image", build: func(l *layoutDir) v1.Descriptor {
+		l.index()
+		return v1.Descriptor{}
+	}},
+	{name: "windows", err: "windows", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("windows/amd64")
+		l.index(d)
+		return d
+	}},
+	{name: "index called a manifest", err: "manifest that has manifests too", build: func(l *layoutDir) v1.Descriptor {
+		d := l.json(ociManifest, doc{"schemaVersion": 2, "config": l.blob(ociConfig, []byte("{}")), "layers": []any{}, "manifests": []any{}})
+		l.index(d)
+		return d
+	}},
+	{name: "manifest that calls itself an index", err: "but it is referred to as an manifest", build: func(l *layoutDir) v1.Descriptor {
+		d := l.json(ociManifest, doc{"schemaVersion": 2, "mediaType": ociIndex, "config": l.blob(ociConfig, []byte("{}")), "layers": []any{}})
+		l.index(d)
+		return d
+	}},
+	{name: "docker spelling inside, OCI outside", build: func(l *layoutDir) v1.Descriptor {
+		c := l.blob("application/vnd.docker.container.image.v1+json", []byte(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}`))
+		d := l.json(ociManifest, doc{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": c, "layers": []any{}})
+		l.index(d)
+		return d
+	}},
+	{name: "deep nesting", err: "nested too deeply", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		for range 12 {
+			d = l.json(ociIndex, doc{"schemaVersion": 2, "manifests": []v1.Descriptor{d}})
+		}
+		l.index(d)
+		return d
+	}},
+	{name: "rootfs type", err: `rootfs.type is "tars"`, build: func(l *layoutDir) v1.Descriptor {
+		return indexConfig(l, doc{"rootfs": doc{"type": "tars"}})
+	}},
+	{name: "layer count", err: "manifest has 0 layers, config has 1 diff_ids", build: func(l *layoutDir) v1.Descriptor {
+		return indexConfig(l, doc{"rootfs": doc{"type": "layers", "diff_ids": []string{digestOf(nil).String()}}})
+	}},
+	{name: "diff_id syntax", err: "rootfs.diff_ids[0]", build: func(l *layoutDir) v1.Descriptor {
+		return indexConfig(l, doc{"rootfs": doc{"type": "layers", "diff_ids": []string{"sha256:../../x"}}})
+	}},
+	{name: "encrypted layer", err: "encrypted", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64", stored{ociLayer + "+gzip+encrypted", nil, nil})
+		l.index(d)
+		return d
+	}},
+	{name: "layer of another kind", err: "unsupported media type", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64", stored{"application/vnd.x.squashfs", nil, nil})
+		l.index(d)
+		return d
+	}},
+	{name: "missing blob", err: "no such file or directory", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		l.must(os.Remove(filepath.Join(l.path, blobName(d.Digest))))
+		l.index(d)
+		return d
+	}},
+	{name: "wrong digest", err: "wrong digest", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		b, err := os.ReadFile(filepath.Join(l.path, blobName(d.Digest)))
+		l.must(err)
+		l.write(blobName(d.Digest), []byte(strings.Replace(string(b), "2", "1", 1)))
+		l.index(d)
+		return d
+	}},
+	{name: "wrong size", err: "too long", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		d.Size--
+		l.index(d)
+		return d
+	}},
+	{name: "blob is a symlink", err: "symlink", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		p := filepath.Join(l.path, blobName(d.Digest))
+		l.must(os.Rename(p, p+".real"))
+		l.must(os.Symlink(p+".real", p))
+		l.index(d)
+		return d
+	}},
+	{name: "blob is a fifo", err: "not a regular file", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		p := filepath.Join(l.path, blobName(d.Digest))
+		l.must(os.Remove(p))
+		l.must(syscall.Mkfifo(p, 0o644))
+		l.index(d)
+		return d
+	}},
+	{name: "digest that is a path", err: "index.json", build: func(l *layoutDir) v1.Descriptor {
+		l.write("index.json", []byte(`{"schemaVersion":2,"manifests":[{"mediaType":"`+ociManifest+`","size":1,"digest":"sha256:../../../etc/passwd"}]}`))
+		return v1.Descriptor{}
+	}},
+	{name: "large document", err: "too large (limit: 4194304)", build: func(l *layoutDir) v1.Descriptor {
+		d := l.manifest("linux/amd64")
+		d.Size = 5 << 20
+		l.index(d)
+		return d
+	}},
+	{name: "large index", err: "index.json: document is too large", build: func(l *layoutDir) v1.Descriptor {
+		l.write("index.json", make([]byte, 4<<20+1))
+		return v1.Descriptor{}
+	}},
+	{name: "layout version", err: "imageLayoutVersion", build: func(l *layoutDir) v1.Descriptor {
+		l.index(l.manifest("linux/amd64"))
+		l.write("oci-layout", []byte(`{"imageLayoutVersion":"2.0.0"}`))
+		return v1.Descriptor{}
+	}},
+	{name: "no index", err: "index.json: no such file", build: func(l *layoutDir) v1.Descriptor { return v1.Descriptor{} }},
+	{name: "platform syntax", platform: "amd64", err: "want os/arch", build: func(l *layoutDir) v1.Descriptor { return v1.Descriptor{} }},
+	{name: "platform of no use", platform: "windows/amd64", err: "only linux images", build: func(l *layoutDir) v1.Descriptor { return v1.Descriptor{} }},
+}
+
+// indexConfig writes a layout whose only image has config and no layers.
+func indexConfig(l *layoutDir, config doc) v1.Descriptor {
+	d := l.json(ociManifest, doc{"schemaVersion": 2, "config": l.json(ociConfig, config), "layers": []any{}})
+	l.index(d)
+	return d
+}
+
+func TestSelection(t *testing.T) {
+	for _, test := range selectionRules {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLayout(t)
+			want := test.build(l)
+			platform := test.platform
+			if platform == "" {
+				platform = "linux/amd64"
+			}
+			img, err := Open(Ref{Path: l.path, Tag: test.tag}, OpenOptions{Platform: platform})
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) || strings.Contains(err.Error(), "\n") {
+					t.Fatalf("got %v, want one line with %q", err, test.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if img.Digest != want.Digest {
+				t.Errorf("got %v, want %v", img.Digest, want.Digest)
+			}
+			if test.tag != "" && img.Tag != test.tag {
+				t.Errorf("tag is %q", img.Tag)
+			}
+		})
+	}
+}
+
+func TestOpenWhatIsNoImage(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Open(Ref{Path: dir}, OpenOptions{})
+	if err == nil || !strings.Contains(err.Error(), "not an image") {
+		t.Errorf("got %v", err)
+	}
+	_, err = Open(Ref{Path: filepath.Join(dir, "none")}, OpenOptions{})
+	var hint interface{ Hint() string }
+	if err == nil || !strings.Contains(err.Error(), "no such file") || !errors.As(err, &hint) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestChainID(t *testing.T) {
+	a, b := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}, v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("b", 64)}
+	img := &Image{}
+	if img.ChainID() != (v1.Hash{}) {
+		t.Error("no layers have a chain")
+	}
+	img.Layers = []Layer{{DiffID: a}}
+	if img.ChainID() != a {
+		t.Error("one layer is its own chain")
+	}
+	img.Layers = append(img.Layers, Layer{DiffID: b})
+	if want := digestOf([]byte(a.String() + " " + b.String())); img.ChainID() != want {
+		t.Errorf("got %v, want %v", img.ChainID(), want)
+	}
+}
+
+func FuzzParseRef(f *testing.F) {
+	for _, s := range []string{"img", "oci:img:v1", "a:b:c", ":", "oci:", "docker://x", "oci::", "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		ref, err := ParseRef(s)
+		if err == nil && (ref.Path == "" || ref.String() != s) {
+			t.Errorf("%q: got %+v", s, ref)
+		}
+	})
+}
+
+// FuzzDocuments opens layouts whose documents are the fuzzer's: an image that
+// opens has what it promises.
+func FuzzDocuments(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"manifests":[]}`), []byte(`{"schemaVersion":2,"layers":[]}`), []byte(`{"rootfs":{"type":"layers"}}`), true)
+	f.Add([]byte(`{"schemaVersion":2,"config":{}}`), []byte(`{"schemaVersion":1}`), []byte(`{"rootfs":{"type":"layers","diff_ids":["sha256:`+strings.Repeat("0", 64)+`"]}}`), false)
+	f.Fuzz(func(t *testing.T, index, manifest, config []byte, nested bool) {
+		l := newLayout(t)
+		mediaType := ociManifest
+		if nested {
+			mediaType = ociIndex
+		}
+		c := l.blob(ociConfig, config)
+		var m doc
+		if json.Unmarshal(manifest, &m) == nil && m != nil {
+			m["config"] = c
+			manifest, _ = json.Marshal(m)
+		}
+		var i doc
+		if json.Unmarshal(index, &i) == nil && i != nil {
+			i["manifests"] = []any{l.blob(mediaType, manifest)}
+			index, _ = json.Marshal(i)
+		}
+		l.write("index.json", index)
+		img, err := Open(Ref{Path: l.path}, OpenOptions{Platform: "linux/amd64"})
+		if err == nil && len(img.Layers) != len(img.Config.RootFS.DiffIDs) {
+			t.Errorf("%d layers, %d diff_ids", len(img.Layers), len(img.Config.RootFS.DiffIDs))
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("more than a line: %q", err)
+		}
+	})
+}
