@@ -78,12 +78,12 @@ func (a *applier) prepareRoot() error {
 }
 
 // applyLayer applies one layer and verifies it to its end.
-func (a *applier) applyLayer(layer *Layer) (err error) {
+func (a *applier) applyLayer(layer *Layer) error {
 	s, err := openStream(a.ctx, layer, a.o.Limits)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer s.close()
 	tr := tar.NewReader(s)
 	for {
 		if err := a.ctx.Err(); err != nil {

@@ -20,7 +20,7 @@ func unpackLayers(t *testing.T, o UnpackOptions, layers ...entries) (string, err
 		tars = append(tars, archive(t, l...))
 	}
 	img := imageOf(t, plainLayers(tars...)...)
-	parent := t.TempDir()
+	parent := tempDir(t)
 	defer canary(t, parent)()
 	root := filepath.Join(parent, "root")
 	err := Unpack(t.Context(), img, root, o)
@@ -199,7 +199,7 @@ func TestModesWhateverTheUmask(t *testing.T) {
 		), archive(t,
 			file("closed/g", "1"), file("closed/ro/f", "3"), white("closed/.wh.f"),
 		))...)
-		root := filepath.Join(t.TempDir(), "root")
+		root := filepath.Join(tempDir(t), "root")
 		old := syscall.Umask(umask)
 		err := Unpack(t.Context(), img, root, UnpackOptions{})
 		syscall.Umask(old)

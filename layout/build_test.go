@@ -107,6 +107,19 @@ func digestOf(b []byte) v1.Hash {
 	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
 }
 
+// tempDir is a directory that is removed at the end, whatever the modes of what
+// is in it then.
+func tempDir(tb testing.TB) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	tb.Cleanup(func() {
+		if err := removePath(dir); err != nil {
+			tb.Error(err)
+		}
+	})
+	return dir
+}
+
 // layoutDir writes an OCI layout.
 type layoutDir struct {
 	testing.TB
@@ -114,7 +127,7 @@ type layoutDir struct {
 }
 
 func newLayout(tb testing.TB) *layoutDir {
-	l := &layoutDir{tb, filepath.Join(tb.TempDir(), "image")}
+	l := &layoutDir{tb, filepath.Join(tempDir(tb), "image")}
 	l.must(os.MkdirAll(filepath.Join(l.path, "blobs/sha256"), 0o755))
 	l.write("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
 	return l

@@ -97,7 +97,7 @@ func checkKind(raw []byte, kind string) error {
 	case doc.SchemaVersion != 2:
 		return fmt.Errorf("schemaVersion is %d, want 2", doc.SchemaVersion)
 	case doc.MediaType != "" && documentKinds[doc.MediaType] != kind:
-		return fmt.Errorf("mediaType is %s, but it is referred to as an %s", quote(doc.MediaType), kind)
+		return fmt.Errorf("mediaType is %s, but what refers to it says %s", quote(doc.MediaType), kind)
 	case kind == kindIndex && (doc.Layers != nil || doc.Config != nil):
 		return errors.New("an index that has config or layers too")
 	case kind == kindManifest && doc.Manifests != nil:

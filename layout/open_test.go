@@ -60,8 +60,7 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// imageCase builds a layout and returns what it expects: the digest of the
-// image to be chosen.
+// selectionRules build a layout each, and return the image to be chosen.
 var selectionRules = []struct {
 	name          string
 	build         func(l *layoutDir) v1.Descriptor
@@ -184,7 +183,7 @@ var selectionRules = []struct {
 		l.index(d)
 		return d
 	}},
-	{name: "manifest that calls itself an index", err: "but it is referred to as an manifest", build: func(l *layoutDir) v1.Descriptor {
+	{name: "manifest that calls itself an index", err: "but what refers to it says manifest", build: func(l *layoutDir) v1.Descriptor {
 		d := l.json(ociManifest, doc{"schemaVersion": 2, "mediaType": ociIndex, "config": l.blob(ociConfig, []byte("{}")), "layers": []any{}})
 		l.index(d)
 		return d

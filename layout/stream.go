@@ -28,7 +28,7 @@ type stream struct {
 	closer []io.Closer
 }
 
-// openStream starts reading a layer. Its stages end with ctx, or by Close.
+// openStream starts reading a layer. Its stages end with ctx, or by close.
 func openStream(ctx context.Context, layer *Layer, limits Limits) (*stream, error) {
 	diff, err := v1.Hasher(layer.DiffID.Algorithm)
 	if err != nil {
@@ -92,19 +92,18 @@ func (s *stream) cause(err error) error {
 	return err
 }
 
-// Close ends the stages and waits for them.
-func (s *stream) Close() error {
+// close ends the stages and waits for them. What closing a file that was read
+// has to say is of no use.
+func (s *stream) close() {
 	for _, st := range s.stages {
 		st.stop()
 	}
 	for _, st := range s.stages {
 		st.wg.Wait()
 	}
-	var err error
 	for _, c := range s.closer {
-		err = errors.Join(err, c.Close())
+		_ = c.Close()
 	}
-	return err
 }
 
 // lazy decompresses r; it reads nothing before it is read.

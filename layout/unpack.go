@@ -69,6 +69,9 @@ func Unpack(ctx context.Context, img *Image, dir string, o UnpackOptions) error 
 	}
 	err = os.Mkdir(dir, 0o700)
 	made := err == nil
+	if made {
+		err = os.Chmod(dir, 0o700) // whatever the umask
+	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
