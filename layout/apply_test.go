@@ -133,6 +133,7 @@ func TestRefusedEntries(t *testing.T) {
 		{"whiteout of dot", []entries{{}, {white(".wh..")}}, "no name"},
 		{"whiteout of dotdot", []entries{{}, {white("d/.wh...")}}, "no name"},
 		{"below a whiteout", []entries{{file(".wh.d/x", "")}}, "below a whiteout"},
+		{"below a link to a whiteout", []entries{{symlink("l", ".wh.d"), file("l/x", "")}}, "whiteout"},
 		{"below a file", []entries{{file("a", ""), file("a/b", "")}}, `"a" is not a directory`},
 		{"below a file of the same upper layer", []entries{{file("a", "")}, {file("a", "2"), file("a/b", "")}}, `"a" is not a directory`},
 		{"link loop", []entries{{symlink("a", "b"), symlink("b", "a"), file("a/f", "")}}, "too many levels of symbolic links"},

@@ -65,13 +65,6 @@ func (l *lock) stale(path string) bool {
 	return err != nil || !os.SameFile(here, there)
 }
 
-func (l *lock) unlock() error {
-	if l.f == nil {
-		return nil
-	}
-	return unix.Flock(int(l.f.Fd()), unix.LOCK_UN)
-}
-
 func (l *lock) close() error {
 	if l == nil || l.f == nil {
 		return nil

@@ -154,9 +154,7 @@ func (s *selection) ambiguous(best []*candidate) error {
 			untagged = true
 			choices = append(choices, c.desc.Digest.String())
 		}
-		for _, t := range c.tags {
-			choices = append(choices, t)
-		}
+		choices = append(choices, c.tags...)
 	}
 	slices.Sort(choices)
 	choices = slices.Compact(choices)

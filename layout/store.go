@@ -158,11 +158,11 @@ func (c *cached) attempt(ctx context.Context, l *lock) (*Rootfs, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if root, err = c.find(l); errors.Is(err, fs.ErrNotExist) {
-		if err := c.make(ctx); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
+	_, err = c.find(l)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = c.make(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	// Going down to shared lets go for an instant, in which the root may be

@@ -211,6 +211,9 @@ func (t *tree) step(cur *dir, name string, create bool) (next *dir, target strin
 			return nil, "", err
 		}
 	}
+	if strings.HasPrefix(name, whiteoutPrefix) {
+		return nil, "", errors.New("lies below a link to a whiteout")
+	}
 	next, err = t.mkdir(cur, name)
 	return next, "", err
 }
