@@ -96,6 +96,7 @@ func (g *gapFinder) harmless(path string, v reflect.Value) bool {
 	switch x := v.Interface().(type) {
 	case *specs.LinuxMemory:
 		y := *x
+		//lint:ignore SA1019 bundles still set the kernel's own limit
 		for _, limit := range []**int64{&y.Limit, &y.Reservation, &y.Swap, &y.Kernel, &y.KernelTCP} {
 			if *limit != nil && **limit <= 0 {
 				*limit = nil // unlimited
