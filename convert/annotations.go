@@ -10,13 +10,17 @@ import (
 // labels, which win over them.
 func (c *conversion) annotations() {
 	img, cfg := c.img, c.img.Config
-	stop := cfg.StopSignal
+	stop, from := cfg.StopSignal, "config.StopSignal"
 	if c.o.StopSignal != "" {
-		stop = c.o.StopSignal
+		stop, from = c.o.StopSignal, "--stop-signal"
 	}
+	if stop == "" {
+		from = "default"
+	}
+	c.res.Origin["stopSignal"] = from
 	if stop != "" {
 		if _, err := ParseSignal(stop); err != nil {
-			c.fault(fromImage(c.o.StopSignal != "", "config.StopSignal", "--stop-signal"), "%w", err)
+			c.fault(from, "%w", err)
 		}
 	}
 	c.res.StopSignal = stop

@@ -27,7 +27,10 @@ func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
 			Linux:    &specs.Linux{},
 		},
 		Files:  map[string][]byte{},
-		Origin: map[string]string{},
+		Origin: map[string]string{"root.readonly": "default"},
+	}
+	if o.Writable {
+		c.res.Origin["root.readonly"] = "--writable"
 	}
 
 	// Verbatim Fields
