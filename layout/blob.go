@@ -21,47 +21,79 @@ type blobDir struct {
 
 // open opens a regular file below the directory. No symlink is followed: a
 // layout must not make us read, or wait for, what lies elsewhere.
-func (d *blobDir) open(name string) (*os.File, error) {
-	dir, err := os.Open(d.path)
+func (d *blobDir) open(name string) (f blobFile, size int64, err error) {
+	var dir int
+	err = retry(func() (err error) {
+		dir, err = unix.Open(d.path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return -1, 0, &os.PathError{Op: "open", Path: d.path, Err: err}
 	}
-	defer dir.Close()
-	fd, err := openat2(int(dir.Fd()), name, &unix.OpenHow{
+	defer unix.Close(dir)
+	fd, err := openat2(dir, name, &unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+		Resolve: resolveNoLinks,
 	})
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("%s: is or lies below a symlink, which a layout may not have", name)
-	case errors.Is(err, unix.ENOENT):
-		return nil, missing(name)
+		return -1, 0, fmt.Errorf("%s: is or lies below a symlink, which a layout may not have", name)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return -1, 0, fmt.Errorf("%s: %w", name, err)
 	}
-	f := os.NewFile(uintptr(fd), name)
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, fmt.Errorf("%s: not a regular file", name)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return -1, 0, fmt.Errorf("%s: not a regular file", name)
 	}
-	return f, nil
+	return blobFile(fd), st.Size, nil
 }
+
+// blobFile is the descriptor of a regular file. An os.File would register with
+// the poller, which costs more than reading a small document.
+type blobFile int
+
+func (f blobFile) Read(p []byte) (n int, err error) {
+	err = retry(func() error {
+		n, err = unix.Read(int(f), p)
+		return err
+	})
+	if err == nil && n == 0 && len(p) > 0 {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+func (f blobFile) Close() error { return unix.Close(int(f)) }
 
 // file reads a small file, at most the limit for documents.
 func (d *blobDir) file(name string) ([]byte, error) {
-	f, err := d.open(name)
+	f, size, err := d.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, d.limits.JSON+1))
+	if size > d.limits.JSON {
+		return nil, &LimitError{"JSON", name + ": document is too large", d.limits.JSON}
+	}
+	b, err := readSized(f, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if int64(len(b)) > d.limits.JSON {
-		return nil, &LimitError{"JSON", name + ": document is too large", d.limits.JSON}
-	}
 	return b, nil
+}
+
+// readSized reads to the end of a file that is size bytes long, or was.
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	b := make([]byte, size+1)
+	n, err := fill(r, b)
+	if err == nil {
+		return nil, errors.New("grew while it was read")
+	}
+	if err != io.EOF {
+		return nil, err
+	}
+	return b[:n], nil
 }
 
 // blobName is a blob's path in a layout. The digest's syntax was checked when
@@ -77,17 +109,17 @@ func (d *blobDir) blob(digest v1.Hash, size int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.open(blobName(digest))
+	f, have, err := d.open(blobName(digest))
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err == nil && info.Size() != size {
+	if have != size {
 		f.Close()
 		what := "truncated"
-		if info.Size() > size {
+		if have > size {
 			what = "too long"
 		}
-		return nil, fmt.Errorf("%s: blob is %s: %d bytes, its descriptor says %d", blobName(digest), what, info.Size(), size)
+		return nil, fmt.Errorf("%s: blob is %s: %d bytes, its descriptor says %d", blobName(digest), what, have, size)
 	}
 	return &verified{r: f, c: f, hash: h, name: blobName(digest), want: digest, size: size}, nil
 }
@@ -105,7 +137,7 @@ func (d *blobDir) document(desc v1.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return io.ReadAll(r)
+	return readSized(r, desc.Size)
 }
 
 // verified reads a file and checks at its end that what was read has the

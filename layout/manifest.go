@@ -8,7 +8,6 @@ import (
 	"io/fs"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sys/unix"
 )
 
 // loadManifest reads the manifest of desc and its config. If they turn out to
@@ -44,17 +43,6 @@ func loadManifest(dir *blobDir, desc v1.Descriptor) (img *Image, why string, err
 		return nil, "a windows image, which cannot run here", nil
 	}
 	return img, "", nil
-}
-
-func parseManifest(raw []byte) (*v1.Manifest, error) {
-	if err := checkKind(raw, kindManifest); err != nil {
-		return nil, err
-	}
-	var m v1.Manifest
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, err
-	}
-	return &m, nil
 }
 
 // describe fills in Config and Layers from RawConfig and the manifest.
@@ -109,9 +97,4 @@ func openLayer(dir *blobDir, d v1.Descriptor) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%w, and its urls are never fetched", err)
 	}
 	return r, err
-}
-
-// missing is the error of a file that a layout lacks.
-func missing(name string) error {
-	return fmt.Errorf("%s: %w", name, unix.ENOENT)
 }

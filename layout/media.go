@@ -79,29 +79,50 @@ func passOver(d v1.Descriptor) string {
 
 // checkKind refuses a document that is not, or not only, of the kind its
 // descriptor says: read as the other kind, it would be another image
-// (CVE-2021-41190).
-func checkKind(raw []byte, kind string) error {
-	var doc struct {
-		SchemaVersion int             `json:"schemaVersion"`
-		MediaType     string          `json:"mediaType"`
-		Manifests     json.RawMessage `json:"manifests"`
-		Config        json.RawMessage `json:"config"`
-		Layers        json.RawMessage `json:"layers"`
-	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return err
-	}
+// (CVE-2021-41190). both says that it has fields of the other kind.
+func checkKind(kind string, schemaVersion int64, mediaType string, both bool) error {
 	switch {
-	case doc.SchemaVersion == 1:
+	case schemaVersion == 1:
 		return errors.New("docker schema 1 is not supported")
-	case doc.SchemaVersion != 2:
-		return fmt.Errorf("schemaVersion is %d, want 2", doc.SchemaVersion)
-	case doc.MediaType != "" && documentKinds[doc.MediaType] != kind:
-		return fmt.Errorf("mediaType is %s, but what refers to it says %s", quote(doc.MediaType), kind)
-	case kind == kindIndex && (doc.Layers != nil || doc.Config != nil):
-		return errors.New("an index that has config or layers too")
-	case kind == kindManifest && doc.Manifests != nil:
-		return errors.New("a manifest that has manifests too")
+	case schemaVersion != 2:
+		return fmt.Errorf("schemaVersion is %d, want 2", schemaVersion)
+	case mediaType != "" && documentKinds[mediaType] != kind:
+		return fmt.Errorf("mediaType is %s, but what refers to it says %s", quote(mediaType), kind)
+	case both:
+		return errors.New("has the fields of an index and those of a manifest")
 	}
 	return nil
+}
+
+// parseIndex parses a document that its descriptor, or its place, says to be
+// an index.
+func parseIndex(raw []byte) (*v1.IndexManifest, error) {
+	var doc struct {
+		v1.IndexManifest
+		Config json.RawMessage `json:"config"`
+		Layers json.RawMessage `json:"layers"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, err
+	}
+	both := doc.Config != nil || doc.Layers != nil
+	if err := checkKind(kindIndex, doc.SchemaVersion, string(doc.MediaType), both); err != nil {
+		return nil, err
+	}
+	return &doc.IndexManifest, nil
+}
+
+// parseManifest parses a document that its descriptor says to be a manifest.
+func parseManifest(raw []byte) (*v1.Manifest, error) {
+	var doc struct {
+		v1.Manifest
+		Manifests json.RawMessage `json:"manifests"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, err
+	}
+	if err := checkKind(kindManifest, doc.SchemaVersion, string(doc.MediaType), doc.Manifests != nil); err != nil {
+		return nil, err
+	}
+	return &doc.Manifest, nil
 }

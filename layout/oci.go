@@ -55,18 +55,6 @@ func checkLayout(dir *blobDir) error {
 	return nil
 }
 
-// parseIndex parses an index whose kind is settled by where it was found.
-func parseIndex(raw []byte) (*v1.IndexManifest, error) {
-	if err := checkKind(raw, kindIndex); err != nil {
-		return nil, err
-	}
-	var index v1.IndexManifest
-	if err := json.Unmarshal(raw, &index); err != nil {
-		return nil, err
-	}
-	return &index, nil
-}
-
 // collect gathers the manifests that may be meant: those with the wanted tag,
 // or all. A tag on the layout's own index goes before one deeper down, which
 // is looked for only then.

@@ -178,7 +178,7 @@ var selectionRules = []struct {
 		l.index(d)
 		return d
 	}},
-	{name: "index called a manifest", err: "manifest that has manifests too", build: func(l *layoutDir) v1.Descriptor {
+	{name: "index called a manifest", err: "the fields of an index and those of a manifest", build: func(l *layoutDir) v1.Descriptor {
 		d := l.json(ociManifest, doc{"schemaVersion": 2, "config": l.blob(ociConfig, []byte("{}")), "layers": []any{}, "manifests": []any{}})
 		l.index(d)
 		return d

@@ -132,15 +132,18 @@ func (c *cached) makeDirs() error {
 
 // cacheError marks an error as one of the cache itself, not of an image.
 func cacheError(err error) error {
-	for _, refused := range []error{fs.ErrPermission, unix.EROFS, unix.ENOTDIR} {
-		if errors.Is(err, refused) {
-			return &hinted{fmt.Errorf("cache: %w", err), "choose a directory you may write to with --cache-dir"}
-		}
+	if err == nil {
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("cache: %w", err)
+	return &hinted{fmt.Errorf("cache: %w", err), "choose another cache directory with --cache-dir"}
+}
+
+// spaceError adds what can be done about a full disk.
+func spaceError(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return &hinted{err, "make room, or choose a cache directory elsewhere with --cache-dir"}
 	}
-	return nil
+	return err
 }
 
 // attempt looks for the root under a shared lock, and makes it under an
@@ -214,7 +217,7 @@ func (c *cached) make(ctx context.Context) (err error) {
 		OnSkip:    meta.skip,
 	})
 	if err != nil {
-		return err
+		return spaceError(err)
 	}
 	if err := meta.write(tmp); err != nil {
 		return cacheError(err)
