@@ -106,7 +106,7 @@ func (a *applier) regular(parent *dir, base, name string, hdr *tar.Header, m met
 			a.setXattrs(fd, name, a.xattrsOf(hdr, name))
 			err = unix.Fchmod(fd, m.mode)
 		}
-		return errors.Join(err, unix.Close(fd))
+		return also(err, unix.Close(fd))
 	})
 }
 

@@ -25,6 +25,17 @@ type hinted struct {
 func (e *hinted) Hint() string  { return e.hint }
 func (e *hinted) Unwrap() error { return e.error }
 
+// also adds to err what went wrong besides, on the same line.
+func also(err, more error) error {
+	switch {
+	case more == nil:
+		return err
+	case err == nil:
+		return more
+	}
+	return fmt.Errorf("%w; and %w", err, more)
+}
+
 // quote renders a foreign name for a message: escaped and of bounded length.
 func quote(s string) string {
 	const most = 200

@@ -11,7 +11,7 @@ import (
 )
 
 // loadManifest reads the manifest of desc and its config. If they turn out to
-// be something else than an image, why says what, and img is nil.
+// be something else than an image that can be used, why says what.
 func loadManifest(dir *blobDir, desc v1.Descriptor) (img *Image, why string, err error) {
 	raw, err := dir.document(desc)
 	if err != nil {
@@ -39,10 +39,20 @@ func loadManifest(dir *blobDir, desc v1.Descriptor) (img *Image, why string, err
 	if err := img.describe(dir, m); err != nil {
 		return nil, "", err
 	}
-	if img.Config.OS == "windows" {
-		return nil, "a windows image, which cannot run here", nil
+	return img, img.unusable(), nil
+}
+
+// unusable says what makes an image one that can't be run here, or "".
+func (i *Image) unusable() string {
+	if i.Config.OS == "windows" {
+		return "a windows image, which cannot run here"
 	}
-	return img, "", nil
+	for n, l := range i.Layers {
+		if why := layerFault(l.MediaType); why != "" {
+			return fmt.Sprintf("not supported: layer %d (%s) %s", n+1, l.Digest, why)
+		}
+	}
+	return ""
 }
 
 // describe fills in Config and Layers from RawConfig and the manifest.
@@ -55,9 +65,6 @@ func (i *Image) describe(dir *blobDir, m *v1.Manifest) error {
 		return fmt.Errorf("manifest has %d layers, config has %d diff_ids", len(m.Layers), len(diffIDs))
 	}
 	for n, d := range m.Layers {
-		if err := checkLayerType(string(d.MediaType)); err != nil {
-			return fmt.Errorf("layer %d (%s): %w", n+1, d.Digest, err)
-		}
 		if d.Digest.Hex == "" || d.Size < 0 {
 			return fmt.Errorf("layer %d: descriptor without digest or size", n+1)
 		}

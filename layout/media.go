@@ -38,11 +38,11 @@ var layerTypes = map[string]bool{
 	"application/vnd.docker.image.rootfs.foreign.diff.tar":    true,
 }
 
-// checkLayerType refuses media types of which the content is no plain or
-// compressed tar stream.
-func checkLayerType(mediaType string) error {
+// layerFault says why a media type is not that of a plain or compressed tar
+// stream, or "".
+func layerFault(mediaType string) string {
 	if strings.HasSuffix(mediaType, "+encrypted") {
-		return errors.New("layer is encrypted, which is not supported")
+		return "is encrypted"
 	}
 	base, compression, _ := strings.Cut(mediaType, "+")
 	for _, docker := range []string{".gzip", ".zstd"} {
@@ -53,10 +53,10 @@ func checkLayerType(mediaType string) error {
 	switch compression {
 	case "", "gzip", "zstd":
 		if layerTypes[base] {
-			return nil
+			return ""
 		}
 	}
-	return fmt.Errorf("layer has unsupported media type %s", quote(mediaType))
+	return "is of media type " + quote(mediaType)
 }
 
 // passOver says why a descriptor names no image, or "".

@@ -1,6 +1,8 @@
 package layout
 
 import (
+	"crypto/sha512"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
@@ -164,6 +166,11 @@ var selectionRules = []struct {
 		l.index(withTag(art, "sig"), withTag(a, "v1"))
 		return a
 	}},
+	{name: "signature passed over by its layers", build: func(l *layoutDir) v1.Descriptor {
+		a, sig := l.manifest("linux/amd64"), l.manifest("", stored{"application/vnd.dev.cosign.simplesigning.v1+json", []byte("{}"), []byte("{}")})
+		l.index(withTag(sig, "sha256-1.sig"), withTag(a, "v1"))
+		return a
+	}},
 	{name: "schema 1", err: "schema 1", build: func(l *layoutDir) v1.Descriptor {
 		a := l.blob("application/vnd.docker.distribution.manifest.v1+prettyjws", []byte("{}"))
 		l.index(a)
@@ -211,12 +218,12 @@ var selectionRules = []struct {
 	{name: "diff_id syntax", err: "rootfs.diff_ids[0]", build: func(l *layoutDir) v1.Descriptor {
 		return indexConfig(l, doc{"rootfs": doc{"type": "layers", "diff_ids": []string{"sha256:../../x"}}})
 	}},
-	{name: "encrypted layer", err: "encrypted", build: func(l *layoutDir) v1.Descriptor {
+	{name: "encrypted layer", err: "is encrypted", build: func(l *layoutDir) v1.Descriptor {
 		d := l.manifest("linux/amd64", stored{ociLayer + "+gzip+encrypted", nil, nil})
 		l.index(d)
 		return d
 	}},
-	{name: "layer of another kind", err: "unsupported media type", build: func(l *layoutDir) v1.Descriptor {
+	{name: "layer of another kind", err: "not supported: layer 1", build: func(l *layoutDir) v1.Descriptor {
 		d := l.manifest("linux/amd64", stored{"application/vnd.x.squashfs", nil, nil})
 		l.index(d)
 		return d
@@ -343,6 +350,30 @@ func TestChainID(t *testing.T) {
 	img.Layers = append(img.Layers, Layer{DiffID: b})
 	if want := digestOf([]byte(a.String() + " " + b.String())); img.ChainID() != want {
 		t.Errorf("got %v, want %v", img.ChainID(), want)
+	}
+}
+
+// TestSHA512 has every digest of an image in the other algorithm.
+func TestSHA512(t *testing.T) {
+	l := newLayout(t)
+	l.must(os.Mkdir(filepath.Join(l.path, "blobs/sha512"), 0o755))
+	blob := func(mediaType string, b []byte) doc {
+		sum := sha512.Sum512(b)
+		name := hex.EncodeToString(sum[:])
+		l.write("blobs/sha512/"+name, b)
+		return doc{"mediaType": mediaType, "size": len(b), "digest": "sha512:" + name}
+	}
+	layer := blob(ociLayer, archive(t, file("f", "1")))
+	config, _ := json.Marshal(doc{"os": "linux", "architecture": "amd64", "rootfs": doc{"type": "layers", "diff_ids": []any{layer["digest"]}}})
+	manifest, _ := json.Marshal(doc{"schemaVersion": 2, "config": blob(ociConfig, config), "layers": []any{layer}})
+	index, _ := json.Marshal(doc{"schemaVersion": 2, "manifests": []any{blob(ociManifest, manifest)}})
+	l.write("index.json", index)
+	img, err := Open(Ref{Path: l.path}, OpenOptions{Platform: "linux/amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Unpack(t.Context(), img, filepath.Join(t.TempDir(), "root"), UnpackOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

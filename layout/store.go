@@ -98,7 +98,7 @@ func (c *cached) rootfs(ctx context.Context) (*Rootfs, error) {
 			return root, nil
 		}
 		if cerr := l.close(); cerr != nil {
-			return nil, errors.Join(err, cerr)
+			return nil, also(err, cerr)
 		}
 		if !errors.Is(err, errLocked) {
 			return nil, err
@@ -207,7 +207,7 @@ func (c *cached) make(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removePath(tmp))
+			err = also(err, removePath(tmp))
 		}
 	}()
 	meta := newMeta(c.img, c.store.Ownership)

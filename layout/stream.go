@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -42,7 +43,7 @@ func openStream(ctx context.Context, layer *Layer, limits Limits) (*stream, erro
 	compressed := s.add(ctx, blob, nil)
 	plain := &lazy{r: compressed}
 	s.closer = append(s.closer, plain)
-	bounded := &ratioReader{r: plain, max: max(ratioFloor, layer.Size*limits.Ratio), limit: limits.Ratio}
+	bounded := &ratioReader{r: plain, max: mostFor(layer.Size, limits.Ratio), limit: limits.Ratio}
 	s.add(ctx, bounded, nil)
 	s.last = s.add(ctx, s.last, diff)
 	return s, nil
@@ -128,6 +129,14 @@ func (l *lazy) Close() error {
 		return nil
 	}
 	return l.rc.Close()
+}
+
+// mostFor is what a blob of size bytes may unpack to.
+func mostFor(size, ratio int64) int64 {
+	if ratio > 0 && size > math.MaxInt64/ratio {
+		return math.MaxInt64
+	}
+	return max(ratioFloor, size*ratio)
 }
 
 // ratioReader refuses a stream that grows out of proportion to its blob.

@@ -92,12 +92,12 @@ func Unpack(ctx context.Context, img *Image, dir string, o UnpackOptions) error 
 		return nil
 	}
 	if made {
-		return errors.Join(err, removePath(dir))
+		return also(err, removePath(dir))
 	}
 	if cerr := d.Chmod(0o700); cerr != nil {
-		return errors.Join(err, cerr)
+		return also(err, cerr)
 	}
-	return errors.Join(err, emptyDir(int(d.Fd())), d.Chmod(info.Mode()))
+	return also(also(err, emptyDir(int(d.Fd()))), d.Chmod(info.Mode()))
 }
 
 func checkEmpty(d *os.File, info fs.FileInfo) error {
