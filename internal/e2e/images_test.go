@@ -37,6 +37,7 @@ func writeImages(dir string) error {
 		Cmd:        []string{"cmd", ""},
 	}
 	volumes := ispec.ImageConfig{
+		Cmd:     []string{"/bin/sh"},
 		Env:     []string{"PATH=/bin"},
 		Volumes: set("/data", "/data/sub", "/var/run/service", "/srv/a/b", "/missing", "/link/below"),
 	}

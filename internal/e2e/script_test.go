@@ -74,8 +74,12 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
+	// A run that hangs must not take the other tests' time. The command comes by
+	// its path, as scripts may have a PATH of their own.
+	timeout, err := exec.LookPath("timeout")
+	ts.Check(err)
 	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
+	if err := ts.Exec(timeout, append([]string{"--kill-after=5", "60"}, args[1:]...)...); err != nil {
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) {
 			ts.Fatalf("%v", err)
@@ -83,6 +87,9 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 		if got = exit.ExitCode(); got < 0 {
 			ts.Fatalf("ended by itself: %v", err)
 		}
+	}
+	if got != want && got == 124 {
+		ts.Fatalf("timed out")
 	}
 	if got != want {
 		ts.Fatalf("status is %d, want %d", got, want)

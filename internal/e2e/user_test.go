@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // ordinary is the user that root's run makes for the second run. It is a system
@@ -37,12 +39,15 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
-	cmd := exec.CommandContext(t.Context(), shared("e2e.test"), args...)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, shared("e2e.test"), args...)
 	cmd.Dir = home
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home,
 		sharedVar + "=" + os.Getenv(sharedVar), "CI=" + os.Getenv("CI"),
 	}
+	cmd.WaitDelay = 10 * time.Second // for what a killed test leaves behind with our pipe
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account}
 	out, err := cmd.CombinedOutput()
 	t.Logf("as %s:\n%s", ordinary, out)
