@@ -16,8 +16,9 @@ import (
 type applier struct {
 	*tree
 	ctx     context.Context
-	o       UnpackOptions // Limits filled in
-	entries int64
+	o       UnpackOptions  // Limits filled in
+	entries int64          // so far
+	sparse  int64          // bytes claimed by sparse files so far
 	skipped map[place]bool // device nodes that were left out
 	buf     []byte
 }

@@ -83,8 +83,11 @@ func (a *applier) directory(parent *dir, base, name string, hdr *tar.Header, m m
 
 func (a *applier) regular(parent *dir, base, name string, hdr *tar.Header, m meta, content io.Reader) error {
 	sparse := isSparse(hdr)
-	if sparse && hdr.Size > a.o.Limits.Sparse {
-		return &LimitError{"Sparse", fmt.Sprintf("sparse file claims %d bytes", hdr.Size), a.o.Limits.Sparse}
+	if sparse {
+		if hdr.Size > a.o.Limits.Sparse-a.sparse {
+			return &LimitError{"Sparse", fmt.Sprintf("sparse file claims %d bytes", hdr.Size), a.o.Limits.Sparse}
+		}
+		a.sparse += hdr.Size
 	}
 	return a.replace(parent, base, func(dirfd int) error {
 		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC

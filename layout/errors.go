@@ -1,8 +1,10 @@
 package layout
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // LimitError reports that an image goes beyond one of the Limits.
@@ -34,6 +36,25 @@ func also(err, more error) error {
 		return more
 	}
 	return fmt.Errorf("%w; and %w", err, more)
+}
+
+// foreign makes the message of a parser fit to show: parsers repeat what they
+// were given.
+func foreign(err error) error {
+	const most = 300
+	if err == nil {
+		return nil
+	}
+	s := strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, err.Error())
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return errors.New(s)
 }
 
 // quote renders a foreign name for a message: escaped and of bounded length.

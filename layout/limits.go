@@ -23,8 +23,9 @@ type Limits struct {
 	// above 1 GiB (default 200).
 	Ratio int64
 
-	// Sparse is the size in bytes that one sparse file may claim, holes
-	// included (default 64 GiB).
+	// Sparse is the size in bytes that all sparse files together may claim,
+	// holes included: a few bytes of an archive can claim any size, and
+	// reading a hole takes time (default 64 GiB).
 	Sparse int64
 }
 

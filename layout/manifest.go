@@ -82,7 +82,7 @@ func (i *Image) describe(dir *blobDir, m *v1.Manifest) error {
 // parseConfig decodes RawConfig and returns its diff_ids.
 func (i *Image) parseConfig() ([]v1.Hash, error) {
 	if err := json.Unmarshal(i.RawConfig, &i.Config); err != nil {
-		return nil, err
+		return nil, foreign(err)
 	}
 	if i.Config.RootFS.Type != "layers" {
 		return nil, fmt.Errorf("rootfs.type is %s, want %q", quote(i.Config.RootFS.Type), "layers")
@@ -91,7 +91,7 @@ func (i *Image) parseConfig() ([]v1.Hash, error) {
 	for n, d := range i.Config.RootFS.DiffIDs {
 		h, err := v1.NewHash(string(d))
 		if err != nil {
-			return nil, fmt.Errorf("rootfs.diff_ids[%d]: %w", n, err)
+			return nil, fmt.Errorf("rootfs.diff_ids[%d]: %w", n, foreign(err))
 		}
 		ids = append(ids, h)
 	}

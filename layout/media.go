@@ -103,7 +103,7 @@ func parseIndex(raw []byte) (*v1.IndexManifest, error) {
 		Layers json.RawMessage `json:"layers"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, err
+		return nil, foreign(err)
 	}
 	both := doc.Config != nil || doc.Layers != nil
 	if err := checkKind(kindIndex, doc.SchemaVersion, string(doc.MediaType), both); err != nil {
@@ -119,7 +119,7 @@ func parseManifest(raw []byte) (*v1.Manifest, error) {
 		Manifests json.RawMessage `json:"manifests"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, err
+		return nil, foreign(err)
 	}
 	if err := checkKind(kindManifest, doc.SchemaVersion, string(doc.MediaType), doc.Manifests != nil); err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func checkLayout(dir *blobDir) error {
 		Version string `json:"imageLayoutVersion"`
 	}
 	if err := json.Unmarshal(raw, &marker); err != nil {
-		return fmt.Errorf("%s: %w", layoutFile, err)
+		return fmt.Errorf("%s: %w", layoutFile, foreign(err))
 	}
 	if !strings.HasPrefix(marker.Version, "1.") {
 		return fmt.Errorf("%s: imageLayoutVersion is %s, want 1.x", layoutFile, quote(marker.Version))

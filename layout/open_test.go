@@ -268,6 +268,10 @@ var selectionRules = []struct {
 		l.write("index.json", []byte(`{"schemaVersion":2,"manifests":[{"mediaType":"`+ociManifest+`","size":1,"digest":"sha256:../../../etc/passwd"}]}`))
 		return v1.Descriptor{}
 	}},
+	{name: "digest that garbles the terminal", err: "index.json", build: func(l *layoutDir) v1.Descriptor {
+		l.write("index.json", []byte(`{"schemaVersion":2,"manifests":[{"mediaType":"`+ociManifest+`","size":1,"digest":"sha256:\n\u001b[2J"}]}`))
+		return v1.Descriptor{}
+	}},
 	{name: "large document", err: "too large (limit: 4194304)", build: func(l *layoutDir) v1.Descriptor {
 		d := l.manifest("linux/amd64")
 		d.Size = 5 << 20
