@@ -170,7 +170,7 @@ func sparseTar(size int64) []byte {
 }
 
 func TestSparse(t *testing.T) {
-	const size = 1 << 30
+	const size = 256 << 20
 	root := filepath.Join(tempDir(t), "root")
 	if err := Unpack(t.Context(), imageOf(t, plainLayers(sparseTar(size))...), root, UnpackOptions{}); err != nil {
 		t.Fatal(err)
