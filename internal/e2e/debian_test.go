@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,21 +58,37 @@ func TestDebianImage(t *testing.T) {
 }
 
 // sameAsOwnBundle compares everything with runc on the bundle of oci2bwrap
-// unpack.
+// unpack, but for two things that are to differ.
 func sameAsOwnBundle(t *testing.T, got, want map[string][]string) {
 	t.Helper()
-	for name := range want {
+	// runc 1.1 copies a seeded directory under its umask. We keep what the image
+	// has.
+	differs := map[string]string{
+		"/data/sub drwxr-xr-t 1234:1234": "/data/sub drwxrwxrwt 1234:1234",
+		"/var/tmp no":                    "/var/tmp yes",
+	}
+	if os.Getuid() != 0 {
+		// With a map of one id the image's user owns the writable directories that
+		// belong to root in the image.
+		for _, dir := range []string{"/run", "/var", "/var/run/service", "/missing/volume"} {
+			differs[dir+" no"] = dir + " yes"
+		}
+	}
+	for name, lines := range want {
+		expected := slices.Clone(lines)
+		for i, line := range expected {
+			expected[i] = cmp.Or(differs[line], line)
+			if name == "volumes" && os.Getuid() != 0 {
+				expected[i] = strings.Replace(expected[i], " 0:0", " 1234:1234", 1)
+			}
+		}
 		switch {
-		case os.Getuid() == 0:
-			sameSection(t, name, got, want, nil)
-		case name == "groups":
+		case os.Getuid() != 0 && name == "groups":
 			noGroups(t, got)
-		case name == "owners":
+		case os.Getuid() != 0 && name == "owners":
 			oneOwner(t, got, want)
-		case name == "volumes":
-			sameSection(t, name, oneOwnerOfVolumes(got), oneOwnerOfVolumes(want), nil)
 		default:
-			sameSection(t, name, got, want, nil)
+			sameSection(t, name, got, map[string][]string{name: expected}, nil)
 		}
 	}
 	for name := range got {
@@ -122,16 +139,6 @@ func oneOwner(t *testing.T, got, want map[string][]string) {
 			t.Errorf("owner with a map of one id: %q, want 1234:1234", line)
 		}
 	}
-}
-
-// oneOwnerOfVolumes is the section "volumes" as if 1234 owned all of them.
-func oneOwnerOfVolumes(report map[string][]string) map[string][]string {
-	lines := slices.Clone(report["volumes"])
-	for i, line := range lines {
-		lines[i] = strings.TrimSuffix(line, " 0:0")
-		lines[i] = strings.TrimSuffix(lines[i], " 1234:1234")
-	}
-	return map[string][]string{"volumes": lines}
 }
 
 // bundle is a directory that runc runs, and how its process is changed to run one
@@ -185,10 +192,15 @@ func makeUmociBundle(t *testing.T, work string) bundle {
 	t.Helper()
 	dir := filepath.Join(work, "bundle")
 	output(t, 0, os.Environ(), "umoci", "unpack", "--image", shared("debian/gzip")+":v1", dir)
+	var args any // of the image's own command
 	return bundle{dir, func(t *testing.T, command []string) {
 		changeConfig(t, dir, func(process map[string]any) {
+			if args == nil {
+				args = process["args"]
+			}
 			process["terminal"] = false
 			delete(process, "rlimits")
+			process["args"] = args
 			if command != nil {
 				process["args"] = append([]string{"/usr/local/bin/report"}, command...)
 			}
