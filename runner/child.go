@@ -9,8 +9,6 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
 // The words that make this program a part of a sandbox instead of a command
@@ -43,17 +41,21 @@ func stageMain(args []string) int {
 		if len(args) < 1 {
 			return errors.New("stage: started by hand")
 		}
-		var s bwrap.Stage
-		if err := readJSON(args[0], &s); err != nil {
+		var spec stageSpec
+		if err := readJSON(args[0], &spec); err != nil {
 			return fmt.Errorf("stage: %w", err)
 		}
-		if err := mountStage(&s, true); err != nil {
+		s, err := spec.stage()
+		if err != nil {
+			return err
+		}
+		if err := mountStage(s, true); err != nil {
 			return err
 		}
 		if len(args) == 1 {
 			return nil // a trial
 		}
-		err := unix.Exec(args[1], args[1:], nil)
+		err = unix.Exec(args[1], args[1:], nil)
 		return fmt.Errorf("stage: exec %s: %w", args[1], err)
 	}()
 	if err != nil {

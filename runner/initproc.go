@@ -18,9 +18,8 @@ import (
 
 // initSpec is what the init is told by the runner.
 type initSpec struct {
-	Args       []string
-	Env        []string
-	Cwd        string
+	Args, Env  []exact
+	Cwd        exact
 	UID, GID   int
 	Groups     []int
 	KeepIDs    bool // ids and groups are what they are: a single id is mapped
@@ -119,17 +118,18 @@ func become(s *initSpec) error {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)
 	}
-	if err := unix.Chdir(s.Cwd); err != nil {
+	if err := unix.Chdir(string(s.Cwd)); err != nil {
 		return fmt.Errorf("process.cwd: %s: %w", s.Cwd, err)
 	}
 	if err := setCaps(s); err != nil {
 		return err
 	}
-	path, err := lookPath(s.Args[0], s.Env)
+	args, env := texts(s.Args), texts(s.Env)
+	path, err := lookPath(args[0], env)
 	if err != nil {
 		return err
 	}
-	return execError(s.Args[0], path, syscall.Exec(path, s.Args, s.Env))
+	return execError(args[0], path, syscall.Exec(path, args, env))
 }
 
 // setIDs drops the bounding set and takes the ids of the command, keeping

@@ -20,7 +20,7 @@ var rlimits = map[string]int{
 func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 	p := c.Process
 	s := &initSpec{
-		Args: p.Args, Env: p.Env, Cwd: p.Cwd, UID: p.UID, GID: p.GID, Groups: p.Groups,
+		Args: exactly(p.Args), Env: exactly(p.Env), Cwd: exact(p.Cwd), UID: p.UID, GID: p.GID, Groups: p.Groups,
 		KeepIDs: c.KeepGroups, Umask: p.Umask, OOMScore: p.OOMScoreAdj,
 	}
 	for _, set := range []struct {

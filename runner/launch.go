@@ -97,15 +97,24 @@ func (l *launch) initFiles() (self, spec int, err error) {
 }
 
 func (l *launch) stageArgv(argv []string) ([]string, error) {
-	doc, err := json.Marshal(l.Command.Stage)
-	if err != nil {
-		return nil, err
-	}
-	stage, err := l.pass(memfd("stage", doc))
+	stage, err := l.pass(stageFile(l.Command.Stage))
 	if err != nil {
 		return nil, err
 	}
 	return append([]string{"/proc/self/exe", stageWord, strconv.Itoa(stage)}, argv...), nil
+}
+
+// stageFile is what the stage process reads.
+func stageFile(s *bwrap.Stage) (*os.File, error) {
+	spec, err := newStageSpec(s)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	return memfd("stage", doc)
 }
 
 // attributes puts bubblewrap into a session of its own, so that a terminal's

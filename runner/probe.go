@@ -100,13 +100,12 @@ func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
 	if missing := lacking(f); len(missing) > 0 {
 		return f, &Error{Msg: fmt.Sprintf("%s is too old: it lacks %s", p.Bwrap, strings.Join(missing, ", ")), Remedy: "install bubblewrap 0.8 or later"}
 	}
-	if err := p.try(nil); err != nil {
+	if err := p.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true}); err != nil {
 		f.Reason = err.Error()
 		return f, nil
 	}
 	f.Stage = true
-	probe := bwrap.Tree{Overlay: &bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/usr", Mode: 0o755}}
-	if err := p.try([]bwrap.Tree{probe}); err != nil {
+	if err := p.try(bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/", Mode: 0o755}); err != nil {
 		f.Reason = err.Error()
 		return f, nil
 	}
@@ -127,9 +126,9 @@ func lacking(f bwrap.Features) []string {
 	return missing
 }
 
-// try makes a stage of the given trees and drops it.
-func (p Prober) try(trees []bwrap.Tree) error {
-	s := &bwrap.Stage{Dir: p.StageDir, Trees: trees}
+// try makes a stage of one operation and drops it.
+func (p Prober) try(op bwrap.Op) error {
+	s := &bwrap.Stage{Dir: p.StageDir, Ops: []bwrap.Op{op}}
 	if p.Real {
 		done := make(chan error)
 		go func() {
@@ -142,11 +141,7 @@ func (p Prober) try(trees []bwrap.Tree) error {
 		}()
 		return <-done
 	}
-	doc, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	spec, err := memfd("stage", doc)
+	spec, err := stageFile(s)
 	if err != nil {
 		return err
 	}

@@ -57,9 +57,10 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer l.close()
 	s := &Sandbox{sock: l.sock, pidfd: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1)}
-	if err := l.start(s); err != nil {
+	err = l.start(s)
+	l.close() // or our copies would keep the socket and the pipe from ending
+	if err != nil {
 		unix.Close(s.sock)
 		return nil, err
 	}
@@ -230,6 +231,8 @@ func remedy(text string) string {
 		{"No permissions to create", remedyUserNamespace},
 		{"Creating new namespace failed", remedyUserNamespace},
 		{"setting up uid map", remedyUserNamespace},
+		// The init has to run where no shared library is.
+		{"execvp /proc/self/fd/", "this oci2bwrap is linked dynamically: build it with CGO_ENABLED=0"},
 	} {
 		if strings.Contains(text, known.text) {
 			return known.remedy

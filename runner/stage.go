@@ -2,11 +2,9 @@ package runner
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -24,135 +22,179 @@ func mountStage(s *bwrap.Stage, userNamespace bool) error {
 	}
 	old := unix.Umask(0)
 	defer unix.Umask(old)
-	for i, t := range s.Trees {
-		dir := s.Path(i)
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return fmt.Errorf("stage: %w", err)
-		}
-		var err error
-		if t.Overlay != nil {
-			err = mountOverlay(dir, *t.Overlay, userNamespace)
-		} else {
-			err = mountTmpfs(dir, *t.Tmpfs)
-		}
-		if err != nil {
-			return fmt.Errorf("stage: %w", err)
+	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace}
+	if err := os.Mkdir(m.root, 0o755); err != nil {
+		return fmt.Errorf("stage: %w", err)
+	}
+	for _, op := range s.Ops {
+		if err := m.do(op); err != nil {
+			return fmt.Errorf("stage: %s: %w", op.Dest(), err)
 		}
 	}
 	return nil
 }
 
-func mountTmpfs(dir string, t bwrap.Tmpfs) error {
-	opts := fmt.Sprintf("mode=%04o,uid=%d,gid=%d", unixMode(t.Mode), t.UID, t.GID)
-	if t.Size > 0 {
-		opts += fmt.Sprintf(",size=%d", t.Size)
-	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
-		return fmt.Errorf("tmpfs for %s: %w", t.Dst, err)
-	}
-	return nil
+// stageMounter carries operations out below root.
+type stageMounter struct {
+	dir, root     string
+	userNamespace bool
+	n             int // of files and layers made so far
 }
 
-// mountOverlay mounts the overlay at dir, its upper layer beside it on the
-// stage's tmpfs. The upper layer decides owner and mode of what it holds, so
-// it repeats those of the directories below it.
-func mountOverlay(dir string, o bwrap.Overlay, userNamespace bool) error {
-	upper, work := dir+".upper", dir+".work"
-	if err := os.Mkdir(work, 0o700); err != nil {
-		return err
+func (m *stageMounter) do(op bwrap.Op) error {
+	switch o := op.(type) {
+	case bwrap.Bind:
+		return m.bind(o)
+	case bwrap.Tmpfs:
+		return m.tmpfs(o)
+	case bwrap.Overlay:
+		return m.overlay(o)
+	case bwrap.File:
+		return m.file(o)
+	case bwrap.Dir:
+		return m.mkdir(o)
+	case bwrap.Symlink:
+		return m.symlink(o)
+	case bwrap.RemountRO:
+		return m.remountRO(o)
 	}
-	if err := mirror(upper, o.Lower, "."); err != nil {
-		return fmt.Errorf("overlay for %s: %w", o.Dst, err)
-	}
-	if err := os.Chmod(upper, o.Mode); err != nil {
-		return err
-	}
-	for _, p := range o.Points {
-		if err := makePoint(upper, o, p); err != nil {
-			return fmt.Errorf("mount point %s: %w", p.Path, err)
-		}
-	}
-	lower := slices.Clone(o.Lower)
-	slices.Reverse(lower) // overlayfs wants the topmost first
-	for i, l := range lower {
-		lower[i] = escapeOverlay(l)
-	}
-	opts := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escapeOverlay(upper) + ",workdir=" + escapeOverlay(work)
-	if userNamespace {
-		opts += ",userxattr"
-	}
-	if len(opts) > 4000 {
-		// mount(2) copies one page and cuts the rest off without a word.
-		return fmt.Errorf("overlay for %s: %d layers make an option string of %d bytes, more than mount(2) takes", o.Dst, len(lower), len(opts))
-	}
-	if err := unix.Mount("overlay", dir, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
-		return fmt.Errorf("overlay for %s: %w", o.Dst, err)
-	}
-	return nil
+	return fmt.Errorf("no operation of the stage: %T", op)
 }
 
-// makePoint makes a mount point in the upper layer, and the directories on
-// the way to it as they are below.
-func makePoint(upper string, o bwrap.Overlay, p bwrap.Point) error {
-	rel, err := filepath.Rel(o.Dst, p.Path)
-	if err != nil || !filepath.IsLocal(rel) {
-		return fmt.Errorf("outside of %s", o.Dst)
+// next is a fresh name on the stage's own tmpfs, outside of root.
+func (m *stageMounter) next(kind string) string {
+	m.n++
+	return filepath.Join(m.dir, kind+strconv.Itoa(m.n))
+}
+
+// target opens the destination, which must exist and cross no symlink.
+// Between plan and stage nobody else can have changed what is below root; the
+// kernel holds us to it all the same.
+func (m *stageMounter) target(dst string) (int, error) {
+	root, err := unix.Open(m.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil || dst == "/" {
+		return root, err
 	}
-	for i, r := range rel {
-		if r != '/' {
-			continue
-		}
-		if err := mirror(upper, o.Lower, rel[:i]); err != nil {
-			return err
-		}
-	}
-	at := filepath.Join(upper, rel)
-	if !p.File {
-		return mirror(upper, o.Lower, rel)
-	}
-	f, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	defer unix.Close(root)
+	return unix.Openat2(root, "."+dst, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+}
+
+// parent opens the directory that the destination lies in.
+func (m *stageMounter) parent(dst string) (fd int, name string, err error) {
+	fd, err = m.target(filepath.Dir(dst))
+	return fd, filepath.Base(dst), err
+}
+
+// mounted mounts a file system at the destination.
+func (m *stageMounter) mounted(dst, kind, options string) error {
+	fd, err := m.target(dst)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	defer unix.Close(fd)
+	return unix.Mount(kind, "/proc/self/fd/"+strconv.Itoa(fd), kind, unix.MS_NOSUID|unix.MS_NODEV, options)
 }
 
-// mirror makes upper/rel a directory that looks like the topmost one of that
-// name in lower, or a plain 0755 one where there is none. One that is already
-// there stays.
-func mirror(upper string, lower []string, rel string) error {
-	at := filepath.Join(upper, rel)
-	if _, err := os.Lstat(at); err == nil {
-		return nil
+// bind clones the source's mounts, sets their flags while nobody sees them,
+// and moves them into place.
+func (m *stageMounter) bind(o bwrap.Bind) error {
+	tree, err := unix.OpenTree(unix.AT_FDCWD, o.Src, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return fmt.Errorf("bind %s: %w", o.Src, err)
 	}
-	var like fs.FileInfo
-	for _, l := range slices.Backward(lower) {
-		if info, err := os.Lstat(filepath.Join(l, rel)); err == nil {
-			like = info
-			break
+	defer unix.Close(tree)
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
+	if o.ReadOnly {
+		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	if !o.Devices {
+		attr.Attr_set |= unix.MOUNT_ATTR_NODEV
+	}
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
+		return fmt.Errorf("bind %s: set flags: %w", o.Src, err)
+	}
+	at, err := m.target(o.Dst)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	if err := unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
+		return fmt.Errorf("bind %s: %w", o.Src, err)
+	}
+	return nil
+}
+
+func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
+	opts := fmt.Sprintf("mode=%04o,uid=%d,gid=%d", unixMode(o.Mode), o.UID, o.GID)
+	if o.Size > 0 {
+		opts += ",size=" + strconv.FormatInt(o.Size, 10)
+	}
+	if err := m.mounted(o.Dst, "tmpfs", opts); err != nil {
+		return fmt.Errorf("tmpfs: %w", err)
+	}
+	return nil
+}
+
+// file binds a file of the stage's tmpfs, over one that is made where it is
+// missing.
+func (m *stageMounter) file(o bwrap.File) error {
+	parent, name, err := m.parent(o.Dst)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o444)
+	if err == nil {
+		unix.Close(fd)
+	} else if err != unix.EEXIST && err != unix.EROFS {
+		return err
+	}
+	src := m.next("file")
+	if err := os.WriteFile(src, o.Data, o.Mode.Perm()); err != nil {
+		return err
+	}
+	return m.bind(bwrap.Bind{Src: src, Dst: o.Dst, ReadOnly: o.ReadOnly})
+}
+
+func (m *stageMounter) mkdir(o bwrap.Dir) error {
+	// Parents first: a plan names only the last of several missing ones.
+	if dir := filepath.Dir(o.Dst); dir != "/" {
+		if fd, err := m.target(dir); err == unix.ENOENT {
+			if err := m.mkdir(bwrap.Dir{Dst: dir, Mode: 0o755}); err != nil {
+				return err
+			}
+		} else if err == nil {
+			unix.Close(fd)
 		}
 	}
-	if like == nil {
-		return os.Mkdir(at, 0o755)
-	}
-	if !like.IsDir() {
-		return &fs.PathError{Op: "mkdir", Path: rel, Err: unix.ENOTDIR}
-	}
-	if err := os.Mkdir(at, 0o700); err != nil {
+	parent, name, err := m.parent(o.Dst)
+	if err != nil {
 		return err
 	}
-	st := like.Sys().(*unixStat)
-	// An owner that the user namespace does not map can't be given on.
-	if err := os.Lchown(at, int(st.Uid), int(st.Gid)); err != nil && !isUnmapped(err) {
-		return err
+	defer unix.Close(parent)
+	if err := unix.Mkdirat(parent, name, unixMode(o.Mode)); err != nil && err != unix.EEXIST {
+		return fmt.Errorf("mkdir: %w", err)
 	}
-	if err := os.Chmod(at, like.Mode()&^fs.ModeType); err != nil {
-		return err
-	}
-	return os.Chtimes(at, like.ModTime(), like.ModTime())
+	return nil
 }
 
-// escapeOverlay hides the bytes that mean something in overlayfs' options.
-func escapeOverlay(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(path)
+func (m *stageMounter) symlink(o bwrap.Symlink) error {
+	parent, name, err := m.parent(o.Dst)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	return unix.Symlinkat(o.Target, parent, name)
+}
+
+func (m *stageMounter) remountRO(o bwrap.RemountRO) error {
+	fd, err := m.target(o.Dst)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr)
 }

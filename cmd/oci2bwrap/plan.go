@@ -58,7 +58,13 @@ func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a
 	return write(s, std)
 }
 
-func planArgv(s *session, std stdio) error { return s.command.WriteArgv(std.out) }
+func planArgv(s *session, std stdio) error {
+	c, err := bwrap.Lower(s.planned.Plan, bwrap.Target{Features: s.features, Reading: true})
+	if err != nil {
+		return err
+	}
+	return c.WriteArgv(std.out)
+}
 
 // planDoc is the JSON form of a plan. What is in it stays; see
 // bwrap.PlanVersion.

@@ -27,8 +27,8 @@ type Data struct {
 // Option is an option with its operands.
 type Option []Arg
 
-// Command is a lowered Plan: what the runner prepares, and bubblewrap's
-// options up to the command, which the runner adds.
+// Command is a lowered Plan: what the runner prepares (nil for nothing), and
+// bubblewrap's options up to the command, which the runner adds.
 type Command struct {
 	Stage   *Stage
 	Options []Option
@@ -44,6 +44,10 @@ type Target struct {
 	Features Features
 	StageDir string // an existing directory that the stage may cover with its mounts
 	Real     bool   // the caller is root without a user namespace
+
+	// Reading writes the whole plan in bubblewrap's words, for people, be they
+	// options that it lacks here.
+	Reading bool
 }
 
 // Lower turns the plan into what the target can do. The error names what it
@@ -52,13 +56,20 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	l := lowering{Target: t, staged: needsStage(p, t)}
-	if l.staged && !t.Features.Stage {
-		return nil, fmt.Errorf("this plan needs a mount namespace of our own, and there is none: %s", t.Features.Reason)
-	}
+	l := lowering{Target: t}
 	l.namespaces(p)
-	for _, s := range p.Steps {
-		if err := l.step(s.Op); err != nil {
+	rest := make([]Op, len(p.Steps))
+	for i, s := range p.Steps {
+		rest[i] = s.Op
+	}
+	if t.Features.Stage && !t.Reading {
+		var staged []Op
+		staged, rest = split(p.Steps)
+		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged}
+		l.add("--bind", l.cmd.Stage.Root(), "/")
+	}
+	for _, op := range rest {
+		if err := l.step(op); err != nil {
 			return nil, err
 		}
 	}
@@ -76,25 +87,6 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	return &l.cmd, nil
 }
 
-// needsStage says whether the stage makes the overlays, and with them the
-// tmpfs that need an owner. One that bubblewrap can make itself saves a
-// process, except for real root, whose stage is a thread.
-func needsStage(p *Plan, t Target) bool {
-	for _, s := range p.Steps {
-		switch o := s.Op.(type) {
-		case Overlay:
-			if t.Real || !t.Features.Overlay || !o.Owned || overlayLength(o.Lower) > maxOverlayOptions {
-				return true
-			}
-		case Tmpfs:
-			if o.UID != 0 || o.GID != 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // maxOverlayOptions keeps an option string below the page that mount(2)
 // copies: past that it is cut silently, and a cut path can be another
 // directory.
@@ -110,8 +102,7 @@ func overlayLength(lower []string) int {
 
 type lowering struct {
 	Target
-	staged bool
-	cmd    Command
+	cmd Command
 }
 
 func (l *lowering) add(words ...string) {
@@ -186,10 +177,6 @@ func bindOption(b Bind) string {
 }
 
 func (l *lowering) tmpfs(o Tmpfs) {
-	if l.staged && (o.UID != 0 || o.GID != 0) {
-		l.stage(Tree{Tmpfs: &o}, o.Dst)
-		return
-	}
 	words := []string{"--perms", octal(o.Mode)}
 	if o.Size > 0 {
 		words = append(words, "--size", strconv.FormatInt(o.Size, 10))
@@ -198,12 +185,14 @@ func (l *lowering) tmpfs(o Tmpfs) {
 }
 
 func (l *lowering) overlay(o Overlay) error {
-	if l.staged {
-		if !l.Features.StageOverlay {
-			return fmt.Errorf("%s: overlayfs can't be mounted in a user namespace here", o.Dst)
-		}
-		l.stage(Tree{Overlay: &o}, o.Dst)
-		return nil
+	switch {
+	case l.Reading:
+	case !l.Features.Overlay:
+		return fmt.Errorf("%s: bubblewrap has no overlay here, and there is no mount namespace to make one in: %s", o.Dst, l.Features.Reason)
+	case !o.Owned:
+		return fmt.Errorf("%s: bubblewrap can't make mount points in directories of another owner", o.Dst)
+	case overlayLength(o.Lower) > maxOverlayOptions:
+		return fmt.Errorf("%s: the names of %d layers are longer than an overlay's options may be", o.Dst, len(o.Lower))
 	}
 	var words []string
 	for _, lower := range o.Lower {
@@ -217,16 +206,6 @@ func (l *lowering) overlay(o Overlay) error {
 		}
 	}
 	return nil
-}
-
-// stage has the runner make the tree, and bubblewrap bind it at dst.
-func (l *lowering) stage(t Tree, dst string) {
-	if l.cmd.Stage == nil {
-		l.cmd.Stage = &Stage{Dir: l.StageDir}
-	}
-	s := l.cmd.Stage
-	s.Trees = append(s.Trees, t)
-	l.add("--bind", s.Path(len(s.Trees)-1), dst)
 }
 
 // process adds what every sandbox has. The in-sandbox init sets the rest;

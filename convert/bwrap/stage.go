@@ -1,26 +1,49 @@
 package bwrap
 
-import (
-	"path"
-	"strconv"
-)
+import "path"
 
-// Stage is what has to be mounted before bubblewrap starts, in a mount
-// namespace of the runner's: a tmpfs over Dir, and below it one tree for each
-// of Trees, at Path(i). Everything in it vanishes with the namespace.
+// Stage is the part of a plan that the runner mounts itself, in a mount
+// namespace of its own, before bubblewrap starts. bubblewrap reads the mount
+// table anew for each of its mounts, so that every one it need not make is
+// time saved; and it has neither owners nor, before 0.11, overlays.
+//
+// Dir is an existing directory that the stage covers with a tmpfs. Ops are
+// carried out in order below Root, as bubblewrap would below its own; nothing
+// of it outlives the namespace.
 type Stage struct {
-	Dir   string `json:"dir"`
-	Trees []Tree `json:"trees"`
+	Dir string
+	Ops []Op
 }
 
-// Tree is one directory of a Stage: exactly one of its members is set.
-type Tree struct {
-	Overlay *Overlay `json:"overlay,omitempty"`
-	Tmpfs   *Tmpfs   `json:"tmpfs,omitempty"`
+// Root is the directory on the host's side where the sandbox's root stands.
+func (s *Stage) Root() string { return path.Join(s.Dir, "root") }
+
+// stageable says whether the stage can carry the operation out. What belongs
+// to the sandbox's own namespaces it can't: they don't exist yet.
+func stageable(op Op) bool {
+	switch op.(type) {
+	case Proc, Dev, Mqueue:
+		return false
+	}
+	return true
 }
 
-// Path is where the tree of that index is mounted, on the host's side of the
-// stage.
-func (s *Stage) Path(tree int) string {
-	return path.Join(s.Dir, strconv.Itoa(tree))
+// split divides the steps between the stage and bubblewrap, both in order.
+// What lies in a mount of bubblewrap's is bubblewrap's too.
+func split(steps []Step) (staged, rest []Op) {
+	var theirs []string
+	for _, s := range steps {
+		dst := s.Op.Dest()
+		below := false
+		for _, t := range theirs {
+			below = below || dst == t || len(dst) > len(t) && dst[:len(t)+1] == t+"/"
+		}
+		if below || !stageable(s.Op) {
+			theirs = append(theirs, dst)
+			rest = append(rest, s.Op)
+			continue
+		}
+		staged = append(staged, s.Op)
+	}
+	return staged, rest
 }

@@ -1,0 +1,117 @@
+package runner
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// overlay mounts an overlay whose upper layer is on the stage's tmpfs. The
+// upper layer decides owner and mode of what it holds, so it repeats those of
+// the directories below it.
+func (m *stageMounter) overlay(o bwrap.Overlay) error {
+	upper, work := m.next("upper"), m.next("work")
+	if err := os.Mkdir(work, 0o700); err != nil {
+		return err
+	}
+	if err := mirror(upper, o.Lower, "."); err != nil {
+		return fmt.Errorf("overlay: %w", err)
+	}
+	if err := os.Chmod(upper, o.Mode); err != nil {
+		return err
+	}
+	for _, p := range o.Points {
+		if err := makePoint(upper, o, p); err != nil {
+			return fmt.Errorf("mount point %s: %w", p.Path, err)
+		}
+	}
+	lower := slices.Clone(o.Lower)
+	slices.Reverse(lower) // overlayfs wants the topmost first
+	for i, l := range lower {
+		lower[i] = escapeOverlay(l)
+	}
+	opts := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escapeOverlay(upper) + ",workdir=" + escapeOverlay(work)
+	if m.userNamespace {
+		opts += ",userxattr"
+	}
+	if len(opts) > 4000 {
+		// mount(2) copies one page and cuts the rest off without a word.
+		return fmt.Errorf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts))
+	}
+	if err := m.mounted(o.Dst, "overlay", opts); err != nil {
+		return fmt.Errorf("overlay: %w", err)
+	}
+	return nil
+}
+
+// makePoint makes a mount point in the upper layer, and the directories on
+// the way to it as they are below.
+func makePoint(upper string, o bwrap.Overlay, p bwrap.Point) error {
+	rel, err := filepath.Rel(o.Dst, p.Path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return fmt.Errorf("outside of %s", o.Dst)
+	}
+	for i, r := range rel {
+		if r != '/' {
+			continue
+		}
+		if err := mirror(upper, o.Lower, rel[:i]); err != nil {
+			return err
+		}
+	}
+	if !p.File {
+		return mirror(upper, o.Lower, rel)
+	}
+	f, err := os.OpenFile(filepath.Join(upper, rel), os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o444)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// mirror makes upper/rel a directory that looks like the topmost one of that
+// name in lower, or a plain 0755 one where there is none. One that is already
+// there stays.
+func mirror(upper string, lower []string, rel string) error {
+	at := filepath.Join(upper, rel)
+	if _, err := os.Lstat(at); err == nil {
+		return nil
+	}
+	var like fs.FileInfo
+	for _, l := range slices.Backward(lower) {
+		if info, err := os.Lstat(filepath.Join(l, rel)); err == nil {
+			like = info
+			break
+		}
+	}
+	if like == nil {
+		return os.Mkdir(at, 0o755)
+	}
+	if !like.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: rel, Err: unix.ENOTDIR}
+	}
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return err
+	}
+	st := like.Sys().(*unixStat)
+	// An owner that the user namespace does not map can't be given on.
+	if err := os.Lchown(at, int(st.Uid), int(st.Gid)); err != nil && !isUnmapped(err) {
+		return err
+	}
+	if err := os.Chmod(at, like.Mode()&^fs.ModeType); err != nil {
+		return err
+	}
+	return os.Chtimes(at, like.ModTime(), like.ModTime())
+}
+
+// escapeOverlay hides the bytes that mean something in overlayfs' options.
+func escapeOverlay(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(path)
+}

@@ -1,0 +1,119 @@
+package runner
+
+import (
+	"fmt"
+	"io/fs"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// exact is a string that comes through JSON byte for byte: names and values
+// need not be UTF-8.
+type exact []byte
+
+func exactly(list []string) []exact {
+	out := make([]exact, len(list))
+	for i, s := range list {
+		out[i] = exact(s)
+	}
+	return out
+}
+
+func texts(list []exact) []string {
+	out := make([]string, len(list))
+	for i, e := range list {
+		out[i] = string(e)
+	}
+	return out
+}
+
+// stageSpec is what the stage process is told.
+type stageSpec struct {
+	Dir exact
+	Ops []wireOp
+}
+
+// wireOp is any operation of a stage.
+type wireOp struct {
+	Kind              string
+	Dst, Src          exact `json:",omitempty"`
+	Data              exact `json:",omitempty"`
+	Mode              fs.FileMode
+	Size              int64
+	UID, GID          int
+	ReadOnly, Devices bool
+	Lower             []exact     `json:",omitempty"`
+	Points            []wirePoint `json:",omitempty"`
+}
+
+type wirePoint struct {
+	Path exact
+	File bool
+}
+
+func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
+	spec := &stageSpec{Dir: exact(s.Dir)}
+	for _, op := range s.Ops {
+		w := wireOp{Dst: exact(op.Dest())}
+		switch o := op.(type) {
+		case bwrap.Bind:
+			w.Kind, w.Src, w.ReadOnly, w.Devices = "bind", exact(o.Src), o.ReadOnly, o.Devices
+		case bwrap.Tmpfs:
+			w.Kind, w.Mode, w.Size, w.UID, w.GID = "tmpfs", o.Mode, o.Size, o.UID, o.GID
+		case bwrap.Overlay:
+			w.Kind, w.Lower, w.Mode = "overlay", exactly(o.Lower), o.Mode
+			for _, p := range o.Points {
+				w.Points = append(w.Points, wirePoint{exact(p.Path), p.File})
+			}
+		case bwrap.File:
+			w.Kind, w.Data, w.Mode, w.ReadOnly = "file", o.Data, o.Mode, o.ReadOnly
+		case bwrap.Dir:
+			w.Kind, w.Mode = "dir", o.Mode
+		case bwrap.Symlink:
+			w.Kind, w.Src = "symlink", exact(o.Target)
+		case bwrap.RemountRO:
+			w.Kind = "remount-ro"
+		default:
+			return nil, fmt.Errorf("%s: no operation of the stage: %T", op.Dest(), op)
+		}
+		spec.Ops = append(spec.Ops, w)
+	}
+	return spec, nil
+}
+
+func (s *stageSpec) stage() (*bwrap.Stage, error) {
+	stage := &bwrap.Stage{Dir: string(s.Dir)}
+	for _, w := range s.Ops {
+		op, err := w.op()
+		if err != nil {
+			return nil, err
+		}
+		stage.Ops = append(stage.Ops, op)
+	}
+	return stage, nil
+}
+
+func (w wireOp) op() (bwrap.Op, error) {
+	dst := string(w.Dst)
+	switch w.Kind {
+	case "bind":
+		return bwrap.Bind{Src: string(w.Src), Dst: dst, ReadOnly: w.ReadOnly, Devices: w.Devices}, nil
+	case "tmpfs":
+		return bwrap.Tmpfs{Dst: dst, Mode: w.Mode, Size: w.Size, UID: w.UID, GID: w.GID}, nil
+	case "overlay":
+		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode}
+		for _, p := range w.Points {
+			o.Points = append(o.Points, bwrap.Point{Path: string(p.Path), File: p.File})
+		}
+		return o, nil
+	case "file":
+		return bwrap.File{Dst: dst, Mode: w.Mode, Data: w.Data, ReadOnly: w.ReadOnly}, nil
+	case "dir":
+		return bwrap.Dir{Dst: dst, Mode: w.Mode}, nil
+	case "symlink":
+		return bwrap.Symlink{Target: string(w.Src), Dst: dst}, nil
+	case "remount-ro":
+		return bwrap.RemountRO{Dst: dst}, nil
+	}
+	return nil, fmt.Errorf("stage: unknown operation %q", w.Kind)
+}
