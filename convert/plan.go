@@ -21,6 +21,8 @@ type PlanOptions struct {
 	Files    map[string][]byte // content of mounts by Source, as in Result
 	Origin   map[string]string // where parts of the Spec come from, as in Result
 
+	StopSignal string // as in Result; SIGTERM where empty
+
 	// KeepOrder mounts in the order of the Spec, as a runtime does. Otherwise
 	// parents come before children by where their symlinks lead.
 	KeepOrder bool
@@ -53,6 +55,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 		return nil, err
 	}
 	plan := &bwrap.Plan{Version: bwrap.PlanVersion, Process: process(spec, cwd), Namespaces: namespaces(spec)}
+	plan.Process.StopSignal = cmp.Or(o.StopSignal, "SIGTERM")
 	plan.Steps = append(steps, p.steps...)
 	if spec.Root.Readonly && !isBind(steps) {
 		plan.Steps = append(plan.Steps, bwrap.Step{Op: bwrap.RemountRO{Dst: "/"}, Why: p.origin("root.readonly", "root.readonly")})
@@ -99,13 +102,14 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 	out := bwrap.Process{
 		Args: in.Args, Env: in.Env, Cwd: cwd, Terminal: in.Terminal,
 		UID: int(in.User.UID), GID: int(in.User.GID), Umask: 0o022, OOMScoreAdj: in.OOMScoreAdj,
-		StopSignal: cmp.Or(spec.Annotations["org.opencontainers.image.stopSignal"], "SIGTERM"),
 	}
 	if in.User.Umask != nil {
 		out.Umask = int(*in.User.Umask)
 	}
 	for _, g := range in.User.AdditionalGids {
-		out.Groups = append(out.Groups, int(g))
+		if mapped(spec.Linux.GIDMappings, g) { // Gaps names the others
+			out.Groups = append(out.Groups, int(g))
+		}
 	}
 	if c := in.Capabilities; c != nil {
 		out.Capabilities = bwrap.Capabilities{
@@ -118,6 +122,13 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 		out.Rlimits = append(out.Rlimits, bwrap.Rlimit{Type: l.Type, Soft: l.Soft, Hard: l.Hard})
 	}
 	return out
+}
+
+// mapped says whether the id exists in the container; without mappings all do.
+func mapped(mappings []specs.LinuxIDMapping, id uint32) bool {
+	return len(mappings) == 0 || slices.ContainsFunc(mappings, func(m specs.LinuxIDMapping) bool {
+		return id >= m.ContainerID && id-m.ContainerID < m.Size
+	})
 }
 
 func namespaces(spec *specs.Spec) bwrap.Namespaces {

@@ -124,7 +124,7 @@ func (s *session) plan(ctx context.Context) (err error) {
 		return err
 	}
 	s.planned, err = convert.Plan(s.result.Spec, s.rootfs, s.host, convert.PlanOptions{
-		Features: s.features, Files: s.result.Files, Origin: s.result.Origin,
+		Features: s.features, Files: s.result.Files, Origin: s.result.Origin, StopSignal: s.result.StopSignal,
 	})
 	if err != nil {
 		return err
