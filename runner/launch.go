@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,18 +21,20 @@ import (
 // descriptors that go with it.
 type launch struct {
 	Config
-	cmd   *exec.Cmd
+	path  string
+	argv  []string
+	attr  *syscall.SysProcAttr
+	fds   []uintptr  // the child's descriptors, by their number there
 	files []*os.File // ours to close once it has started
 	sock  int        // our end of the init's socket
 
-	stderr *os.File // what bubblewrap says before the init takes its stderr over
-	text   strings.Builder
-	read   chan struct{} // closed when stderr has been read to its end
+	text strings.Builder // what bubblewrap says before the init takes its stderr over
+	read chan struct{}   // closed when all of it has been read
 }
 
 // newLaunch lays out the command line and the descriptors.
 func newLaunch(c Config) (_ *launch, err error) {
-	l := &launch{Config: c, cmd: &exec.Cmd{}, sock: -1, read: make(chan struct{})}
+	l := &launch{Config: c, sock: -1, read: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -42,6 +43,9 @@ func newLaunch(c Config) (_ *launch, err error) {
 			}
 		}
 	}()
+	if err := l.standard(); err != nil {
+		return nil, err
+	}
 	words, err := c.Command.Words(l.data)
 	if err != nil {
 		return nil, err
@@ -60,11 +64,37 @@ func newLaunch(c Config) (_ *launch, err error) {
 			return nil, err
 		}
 	}
-	l.cmd.Path, l.cmd.Args = argv[0], argv
-	l.cmd.Env = []string{} // what the host's environment says is no business of the sandbox
-	l.cmd.Stdin, l.cmd.Stdout = input(c.Stdin), output(c.Stdout)
-	l.cmd.SysProcAttr = l.attributes()
-	return l, l.stderrPipe()
+	l.path, l.argv, l.attr = argv[0], argv, l.attributes()
+	return l, nil
+}
+
+// standard lays out bubblewrap's 0, 1 and 2: the command's stdin and stdout,
+// and a pipe that catches what bubblewrap says. The init gives the command
+// the stderr that it is to have.
+func (l *launch) standard() error {
+	for _, f := range []*os.File{l.Stdin, l.Stdout} {
+		if f == nil {
+			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			l.files = append(l.files, null)
+			f = null
+		}
+		l.number(f)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	l.files = append(l.files, w)
+	l.number(w)
+	go func() {
+		defer close(l.read)
+		defer r.Close()
+		io.Copy(&l.text, io.LimitReader(r, 16<<10))
+	}()
+	return nil
 }
 
 // initFiles passes the init's binary, its socket, the command's stderr and
@@ -148,17 +178,14 @@ func (l *launch) start(s *Sandbox) error {
 		if err == nil {
 			// What the caller has open is not for the sandbox.
 			unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
-			err = l.cmd.Start()
+			err = s.fork(l)
 		}
 		if err != nil {
 			started <- l.explain(err)
 			return
 		}
-		s.bwrap = l.cmd.Process
 		started <- nil
-		s.reason = l.cmd.Wait()
-		s.state = l.cmd.ProcessState
-		close(s.ended)
+		s.reap()
 	}()
 	return <-started
 }
@@ -185,8 +212,8 @@ func (l *launch) explain(err error) error {
 
 // number has the file passed on and tells its number in the child.
 func (l *launch) number(f *os.File) int {
-	l.cmd.ExtraFiles = append(l.cmd.ExtraFiles, f)
-	return 2 + len(l.cmd.ExtraFiles)
+	l.fds = append(l.fds, f.Fd())
+	return len(l.fds) - 1
 }
 
 // pass is number for a file that is ours to close.
@@ -219,24 +246,6 @@ func (l *launch) socket() (*os.File, error) {
 	return theirs, nil
 }
 
-// stderrPipe catches what bubblewrap says; the init gives the command the
-// stderr that it is to have.
-func (l *launch) stderrPipe() error {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	l.cmd.Stderr = w
-	l.files = append(l.files, w)
-	l.stderr = r
-	go func() {
-		defer close(l.read)
-		defer r.Close()
-		io.Copy(&l.text, io.LimitReader(r, 16<<10))
-	}()
-	return nil
-}
-
 // said is what bubblewrap wrote to its stderr, once it has ended.
 func (l *launch) said() string {
 	l.close()
@@ -249,19 +258,4 @@ func (l *launch) close() {
 		f.Close()
 	}
 	l.files = nil
-}
-
-// input and output keep a nil *os.File from becoming a non-nil interface.
-func input(f *os.File) io.Reader {
-	if f == nil {
-		return nil
-	}
-	return f
-}
-
-func output(f *os.File) io.Writer {
-	if f == nil {
-		return nil
-	}
-	return f
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,13 +35,14 @@ type Status struct {
 // Sandbox is a sandbox from the moment that everything is mounted: first
 // created, then running once Start is called, at last ended.
 type Sandbox struct {
-	pid    int // of the command, in the caller's pid namespace
-	pidfd  int
-	sock   int // to the init; -1 once it is closed
-	bwrap  *os.Process
-	ended  chan struct{} // closed when bubblewrap has ended, and state is set
-	state  *os.ProcessState
-	reason error // why it can't be waited for
+	pid     int // of the command, in the caller's pid namespace
+	pidfd   int
+	sock    int           // to the init; -1 once it is closed
+	bwrap   int           // bubblewrap's process id
+	monitor int           // its pidfd
+	ended   chan struct{} // closed when bubblewrap has ended, and status is set
+	status  syscall.WaitStatus
+	reason  error // why it can't be waited for
 
 	mu      sync.Mutex
 	started bool
@@ -57,18 +57,18 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{sock: l.sock, pidfd: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1)}
+	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1)}
 	err = l.start(s)
 	l.close() // or our copies would keep the socket and the pipe from ending
 	if err != nil {
 		unix.Close(s.sock)
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { s.bwrap.Kill() })
+	stop := context.AfterFunc(ctx, s.kill)
 	defer stop()
 	pid, err := awaitReady(s.sock)
 	if err != nil {
-		s.bwrap.Kill()
+		s.kill()
 		<-s.ended
 		unix.Close(s.sock)
 		if ctx.Err() != nil {
@@ -173,14 +173,13 @@ func (s *Sandbox) Signal(sig syscall.Signal) error {
 // Wait waits until the command and everything in the sandbox has ended.
 func (s *Sandbox) Wait() (Status, error) {
 	<-s.ended
-	if s.state == nil {
+	if s.reason != nil {
 		return Status{}, s.reason
 	}
-	code := s.state.ExitCode()
-	if ws, ok := s.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		code = 128 + int(ws.Signal())
+	if s.status.Signaled() {
+		return Status{Code: 128 + int(s.status.Signal())}, nil
 	}
-	return Status{Code: code}, nil
+	return Status{Code: s.status.ExitStatus()}, nil
 }
 
 // Close kills what still runs and releases the sandbox.
@@ -188,12 +187,7 @@ func (s *Sandbox) Close() error {
 	select {
 	case <-s.ended:
 	default:
-		// bubblewrap is pid 1 of a namespace around the sandbox, or has
-		// asked to take the sandbox with it.
-		if s.pidfd >= 0 {
-			s.Signal(unix.SIGKILL)
-		}
-		s.bwrap.Kill()
+		s.kill()
 		<-s.ended
 	}
 	s.mu.Lock()
@@ -202,11 +196,55 @@ func (s *Sandbox) Close() error {
 		unix.Close(s.sock)
 		s.sock = -1
 	}
-	if s.pidfd >= 0 {
-		unix.Close(s.pidfd)
-		s.pidfd = -1
+	for _, fd := range []*int{&s.pidfd, &s.monitor} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
+		}
 	}
 	return nil
+}
+
+// fork starts bubblewrap. It is done with the bare call: os/exec would first
+// start a process to see whether pidfds work.
+func (s *Sandbox) fork(l *launch) (err error) {
+	s.monitor = -1
+	l.attr.PidFD = &s.monitor
+	s.bwrap, err = syscall.ForkExec(l.path, l.argv, &syscall.ProcAttr{
+		Env: []string{}, Files: l.fds, Sys: l.attr, // what the host's environment says is no business of the sandbox
+	})
+	if err != nil {
+		return fmt.Errorf("start %s: %w", l.path, err)
+	}
+	if s.monitor < 0 {
+		// A kernel without clone's pidfd; nobody but us can have reaped it.
+		s.monitor, err = unix.PidfdOpen(s.bwrap, 0)
+	}
+	return err
+}
+
+// reap waits for bubblewrap's end.
+func (s *Sandbox) reap() {
+	for {
+		_, err := syscall.Wait4(s.bwrap, &s.status, 0, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			s.reason = fmt.Errorf("wait for bubblewrap: %w", err)
+		}
+		close(s.ended)
+		return
+	}
+}
+
+// kill ends bubblewrap, and with it everything in the sandbox: it is pid 1 of
+// a namespace around it, or the sandbox has asked to go with it.
+func (s *Sandbox) kill() {
+	if s.pidfd >= 0 {
+		s.Signal(unix.SIGKILL)
+	}
+	unix.PidfdSendSignal(s.monitor, unix.SIGKILL, nil, 0)
 }
 
 // failure is the error for a bubblewrap that ended before the init spoke: its
@@ -217,7 +255,7 @@ func (l *launch) failure(s *Sandbox) error {
 		text = text[i+1:]
 	}
 	if text == "" {
-		text = "ended before the sandbox stood: " + s.state.String()
+		text = fmt.Sprintf("ended before the sandbox stood, with status %d", s.status.ExitStatus())
 	}
 	if strings.HasPrefix(text, "stage:") || strings.HasPrefix(text, "bwrap:") {
 		return &Error{Msg: text, Remedy: remedy(text)}
@@ -256,8 +294,8 @@ func Find(path string) (string, error) {
 		if !strings.HasPrefix(dir, "/") {
 			continue
 		}
-		if p, err := exec.LookPath(file); err == nil {
-			return p, nil
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
+			return file, nil
 		}
 	}
 	return "", errNoBwrap

@@ -51,6 +51,8 @@ func (m *stageMounter) do(op bwrap.Op) error {
 		return m.overlay(o)
 	case bwrap.File:
 		return m.file(o)
+	case bwrap.Dev:
+		return m.dev(o)
 	case bwrap.Dir:
 		return m.mkdir(o)
 	case bwrap.Symlink:
@@ -87,14 +89,14 @@ func (m *stageMounter) parent(dst string) (fd int, name string, err error) {
 	return fd, filepath.Base(dst), err
 }
 
-// mounted mounts a file system at the destination.
-func (m *stageMounter) mounted(dst, kind, options string) error {
+// mount mounts a file system at the destination.
+func (m *stageMounter) mount(dst, kind string, flags uintptr, options string) error {
 	fd, err := m.target(dst)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return unix.Mount(kind, "/proc/self/fd/"+strconv.Itoa(fd), kind, unix.MS_NOSUID|unix.MS_NODEV, options)
+	return unix.Mount(kind, "/proc/self/fd/"+strconv.Itoa(fd), kind, flags, options)
 }
 
 // bind clones the source's mounts, sets their flags while nobody sees them,
@@ -131,7 +133,7 @@ func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
 	if o.Size > 0 {
 		opts += ",size=" + strconv.FormatInt(o.Size, 10)
 	}
-	if err := m.mounted(o.Dst, "tmpfs", opts); err != nil {
+	if err := m.mount(o.Dst, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
 	return nil

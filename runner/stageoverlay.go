@@ -45,7 +45,7 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 		// mount(2) copies one page and cuts the rest off without a word.
 		return fmt.Errorf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts))
 	}
-	if err := m.mounted(o.Dst, "overlay", opts); err != nil {
+	if err := m.mount(o.Dst, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
 		return fmt.Errorf("overlay: %w", err)
 	}
 	return nil

@@ -67,6 +67,8 @@ func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
 			}
 		case bwrap.File:
 			w.Kind, w.Data, w.Mode, w.ReadOnly = "file", o.Data, o.Mode, o.ReadOnly
+		case bwrap.Dev:
+			w.Kind = "dev"
 		case bwrap.Dir:
 			w.Kind, w.Mode = "dir", o.Mode
 		case bwrap.Symlink:
@@ -108,6 +110,8 @@ func (w wireOp) op() (bwrap.Op, error) {
 		return o, nil
 	case "file":
 		return bwrap.File{Dst: dst, Mode: w.Mode, Data: w.Data, ReadOnly: w.ReadOnly}, nil
+	case "dev":
+		return bwrap.Dev{Dst: dst}, nil
 	case "dir":
 		return bwrap.Dir{Dst: dst, Mode: w.Mode}, nil
 	case "symlink":

@@ -52,10 +52,12 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 	return nil
 }
 
+// openDir is a view of a directory. It is asked for names without symlinks
+// only: what follows links stays inside by itself (inroot).
 func openDir(path string) (fs.ReadLinkFS, error) {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, err
+	fsys, ok := os.DirFS(path).(fs.ReadLinkFS)
+	if !ok {
+		return nil, errors.New("os.DirFS can't read links")
 	}
-	return root.FS().(fs.ReadLinkFS), nil
+	return fsys, nil
 }

@@ -43,7 +43,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, args []string) er
 		return err
 	}
 	signals := make(chan os.Signal, 16)
-	notify(signals)
+	notifyEnds(signals)
 	s := &session{flags: f, err: std.err}
 	defer s.close()
 	ctx, cancel := context.WithCancel(ctx)
@@ -58,6 +58,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, args []string) er
 	if err := sandbox.Start(); err != nil {
 		return err
 	}
+	go notifyAll(signals)
 	stop, err := convert.ParseSignal(s.planned.Plan.Process.StopSignal)
 	if err != nil {
 		return err
@@ -92,9 +93,16 @@ func (s *session) create(ctx context.Context, std stdio, args []string) (*runner
 	})
 }
 
-// notify has every signal delivered that means something to a command. Those
-// of job control stop and continue oci2bwrap itself, as the shell expects.
-func notify(c chan<- os.Signal) {
+// notifyEnds has the signals delivered that would end a program.
+func notifyEnds(c chan<- os.Signal) {
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+}
+
+// notifyAll has every signal delivered that means something to a command.
+// Each one costs a round through the scheduler, so it is done beside the
+// running command. The signals of job control stop and continue oci2bwrap
+// itself, as the shell expects.
+func notifyAll(c chan<- os.Signal) {
 	for n := syscall.Signal(1); n <= 64; n++ {
 		switch n {
 		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU,

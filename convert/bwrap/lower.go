@@ -66,7 +66,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		var staged []Op
 		staged, rest = split(p.Steps)
 		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged}
-		l.add("--bind", l.cmd.Stage.Root(), "/")
+		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
 	}
 	for _, op := range rest {
 		if err := l.step(op); err != nil {

@@ -22,7 +22,7 @@ func (s *Stage) Root() string { return path.Join(s.Dir, "root") }
 // to the sandbox's own namespaces it can't: they don't exist yet.
 func stageable(op Op) bool {
 	switch op.(type) {
-	case Proc, Dev, Mqueue:
+	case Proc, Mqueue:
 		return false
 	}
 	return true
