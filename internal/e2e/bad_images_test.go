@@ -27,7 +27,8 @@ func writeBadImages(dir string) error {
 		"bad-index": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, ispec.ImageIndexFile), []byte("{"), 0o644)
 		},
-		"unknown-user": func(dir string) error { return onConfig(dir, unknownUser) },
+		"unknown-user":   func(dir string) error { return onConfig(dir, unknownUser) },
+		"volume-at-proc": func(dir string) error { return onConfig(dir, volumeAtProc) },
 	} {
 		path := filepath.Join(dir, name)
 		if err := writeBase(path, ispec.Platform{}); err != nil {
@@ -101,6 +102,10 @@ func swapDiffID(config *ispec.Image) {
 }
 
 func unknownUser(config *ispec.Image) { config.Config.User = "nobody-of-that-name" }
+
+func volumeAtProc(config *ispec.Image) {
+	config.Config.Volumes = map[string]struct{}{"/srv/../proc": {}}
+}
 
 // onConfig changes the image's config and everything that names its digest, so
 // that the change is the only fault.

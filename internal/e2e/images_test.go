@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"archive/tar"
 	"os"
 	"path/filepath"
 
@@ -77,7 +78,44 @@ func writeImages(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := writeHostileImage(filepath.Join(dir, "hostile"), filepath.Join(dir, "victim"), userland); err != nil {
+		return err
+	}
 	return writeBadImages(filepath.Join(dir, "bad"))
+}
+
+// writeHostileImage writes an image whose links lead to victim on the host, for a
+// bwrap that follows them from its own root, where the host is at /oldroot. victim
+// is made, and everybody may write to it.
+func writeHostileImage(dir, victim string, userland fixtures.Layer) error {
+	if err := os.Mkdir(victim, 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(victim, 0o777); err != nil {
+		return err
+	}
+	config := ispec.ImageConfig{
+		Env:        []string{"PATH=/bin"},
+		Cmd:        []string{"/bin/sh", "-c", "echo survived; touch /link/volume/x /rel/x; true"},
+		WorkingDir: "/link/cwd",
+		Volumes:    map[string]struct{}{"/link/volume": {}, "/rel": {}, "/var/lib/x": {}},
+	}
+	links := fixtures.Layer{Entries: []fixtures.Entry{
+		{Header: tar.Header{Typeflag: tar.TypeReg, Name: ".wh.etc"}},
+		fixtures.Symlink("link", "/oldroot"+victim),
+		fixtures.Symlink("rel", "../../oldroot"+victim),
+		fixtures.Symlink("var", "../oldroot"+victim+"/missing"),
+		fixtures.Symlink("run", victim),
+	}}
+	etc := fixtures.Layer{Entries: []fixtures.Entry{fixtures.Symlink("etc", "/oldroot"+victim)}}
+	kernel := fixtures.Layer{Entries: []fixtures.Entry{
+		fixtures.Symlink("dev", "../oldroot"+victim),
+		fixtures.Symlink("proc", "/oldroot"+victim),
+	}}
+	if err := fixtures.WriteLayout(dir+"-kernel", "", config, userland, kernel); err != nil {
+		return err
+	}
+	return fixtures.WriteLayout(dir, "", config, userland, links, etc)
 }
 
 // hasImages says whether writeImages found what it makes them of.

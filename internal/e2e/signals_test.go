@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,11 +106,22 @@ func TestKilled(t *testing.T) {
 	needImages(t)
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		t.Run("running", func(t *testing.T) {
-			s := start(t, bwrapDir, "sleep $MARKER & touch /sync/ready; exec sleep $MARKER")
+			s := start(t, bwrapDir, "sleep $MARKER & echo x >/var/x; touch /sync/ready; exec sleep $MARKER")
 			s.ready()
 			s.signal(syscall.SIGKILL)
 			_ = s.Wait()
 			eventually(t, "no process is left", func() bool { return len(processes(s.marker)) == 0 })
+
+			// What a killed run had for scratch is gone with the next one.
+			next := exec.Command(s.Path, "run", shared("images/tools"))
+			next.Env = s.Env
+			if out, err := next.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			left, err := os.ReadDir(filepath.Join(filepath.Dir(s.sync), "tmp"))
+			if err != nil || len(left) != 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
 		})
 		for _, flags := range [][]string{nil, {"--writable"}} {
 			t.Run(strings.Join(append([]string{"starting"}, flags...), " "), func(t *testing.T) {
