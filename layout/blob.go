@@ -12,23 +12,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blobDir is a directory of foreign files, read by names relative to it.
-type blobDir struct {
-	path   string // absolute
-	limits Limits
-	reads  int64 // documents read so far
+// source is where the files of an image lie.
+type source interface {
+	// open opens a regular file by its slash-separated name. An error that it
+	// isn't there is fs.ErrNotExist.
+	open(name string) (r io.ReadCloser, size int64, err error)
 }
 
-// open opens a regular file below the directory. No symlink is followed: a
-// layout must not make us read, or wait for, what lies elsewhere.
-func (d *blobDir) open(name string) (f blobFile, size int64, err error) {
+// blobs reads the documents and blobs of a source.
+type blobs struct {
+	source
+	limits Limits
+	place  func(v1.Descriptor) string // where a blob lies; nil = as in an OCI layout
+	reads  int64                      // documents read so far
+}
+
+// directory is a source: a directory of foreign files.
+type directory string // absolute
+
+// open follows no symlink: an image must not make us read, or wait for, what
+// lies elsewhere.
+func (d directory) open(name string) (r io.ReadCloser, size int64, err error) {
 	var dir int
 	err = retry(func() (err error) {
-		dir, err = unix.Open(d.path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		dir, err = unix.Open(string(d), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {
-		return -1, 0, &os.PathError{Op: "open", Path: d.path, Err: err}
+		return nil, 0, &os.PathError{Op: "open", Path: string(d), Err: err}
 	}
 	defer unix.Close(dir)
 	fd, err := openat2(dir, name, &unix.OpenHow{
@@ -37,14 +48,14 @@ func (d *blobDir) open(name string) (f blobFile, size int64, err error) {
 	})
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return -1, 0, fmt.Errorf("%s: is or lies below a symlink, which a layout may not have", name)
+		return nil, 0, fmt.Errorf("%s: is or lies below a symlink, which an image may not have", name)
 	case err != nil:
-		return -1, 0, fmt.Errorf("%s: %w", name, err)
+		return nil, 0, fmt.Errorf("%s: %w", name, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
-		return -1, 0, fmt.Errorf("%s: not a regular file", name)
+		return nil, 0, fmt.Errorf("%s: not a regular file", name)
 	}
 	return blobFile(fd), st.Size, nil
 }
@@ -67,7 +78,7 @@ func (f blobFile) Read(p []byte) (n int, err error) {
 func (f blobFile) Close() error { return unix.Close(int(f)) }
 
 // file reads a small file, at most the limit for documents.
-func (d *blobDir) file(name string) ([]byte, error) {
+func (d *blobs) file(name string) ([]byte, error) {
 	f, size, err := d.open(name)
 	if err != nil {
 		return nil, err
@@ -101,38 +112,42 @@ func readSized(r io.Reader, size int64) ([]byte, error) {
 func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
 
 // blob opens the blob of a descriptor for verified reading.
-func (d *blobDir) blob(digest v1.Hash, size int64) (io.ReadCloser, error) {
-	if digest.Hex == "" {
+func (d *blobs) blob(desc v1.Descriptor) (io.ReadCloser, error) {
+	if desc.Digest.Hex == "" {
 		return nil, errors.New("descriptor without digest")
 	}
-	h, err := v1.Hasher(digest.Algorithm)
+	h, err := v1.Hasher(desc.Digest.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	f, have, err := d.open(blobName(digest))
+	name := blobName(desc.Digest)
+	if d.place != nil {
+		name = d.place(desc)
+	}
+	f, have, err := d.open(name)
 	if err != nil {
 		return nil, err
 	}
-	if have != size {
+	if have != desc.Size {
 		f.Close()
 		what := "truncated"
-		if have > size {
+		if have > desc.Size {
 			what = "too long"
 		}
-		return nil, fmt.Errorf("%s: blob is %s: %d bytes, its descriptor says %d", blobName(digest), what, have, size)
+		return nil, fmt.Errorf("%s: blob is %s: %d bytes, its descriptor says %d", name, what, have, desc.Size)
 	}
-	return &verified{r: f, c: f, hash: h, name: blobName(digest), want: digest, size: size}, nil
+	return &verified{r: f, c: f, hash: h, name: name, want: desc.Digest, size: desc.Size}, nil
 }
 
 // document reads a blob that is a JSON document.
-func (d *blobDir) document(desc v1.Descriptor) ([]byte, error) {
+func (d *blobs) document(desc v1.Descriptor) ([]byte, error) {
 	if d.reads++; d.reads > d.limits.Documents {
 		return nil, &LimitError{"Documents", "too many documents", d.limits.Documents}
 	}
 	if desc.Size < 0 || desc.Size > d.limits.JSON {
 		return nil, &LimitError{"JSON", fmt.Sprintf("%s: document of %d bytes is too large", desc.Digest, desc.Size), d.limits.JSON}
 	}
-	r, err := d.blob(desc.Digest, desc.Size)
+	r, err := d.blob(desc)
 	if err != nil {
 		return nil, err
 	}

@@ -10,25 +10,46 @@ import (
 )
 
 // Image is an opened image: its documents read and verified, its layers not
-// yet touched. It holds no open file.
+// yet touched. It has either Layers or Dirs, or, when it is empty, neither.
 type Image struct {
 	Name      string      // the argument it was opened by
-	Digest    v1.Hash     // of the manifest
+	Form      string      // what it was opened as: a transport's name
+	Digest    v1.Hash     // of the manifest; zero where there is none
 	MediaType string      // of the manifest
 	Platform  v1.Platform // what it was selected as; the descriptor's wins over the config's
-	Tag       string      // "" when its descriptor has none
+	Tag       string      // "" when it has none
 	Config    ispec.Image // RawConfig, decoded
 	RawConfig []byte      // the config as stored; its digest is ConfigDigest
 
 	ConfigDigest v1.Hash
 	Annotations  map[string]string // the manifest's
 	Layers       []Layer           // lowest first
+
+	// Dirs are directories that hold the files of an unpacked image, lowest
+	// first: absolute, without symlinks. They are somebody else's.
+	Dirs []string
+
+	// Bundle is the config.json of a runtime bundle, a JSON object with an
+	// ociVersion. An image with a Bundle has no Config, and its root in Dirs.
+	Bundle []byte
+
+	layered bool      // Dirs are layers, with whiteouts
+	file    io.Closer // the archive that Layers are in; nil = none
+}
+
+// Close closes the archive that the image is in, if it is in one: its layers
+// can't be opened any more.
+func (i *Image) Close() error {
+	if i == nil || i.file == nil {
+		return nil
+	}
+	return i.file.Close()
 }
 
 // Layer is one layer of an image.
 type Layer struct {
 	MediaType string
-	Digest    v1.Hash // of the blob as stored
+	Digest    v1.Hash // of the blob as stored; zero where a docker archive doesn't say
 	DiffID    v1.Hash // of the whole decompressed stream
 	Size      int64   // of the blob in bytes
 

@@ -16,6 +16,10 @@ type Limits struct {
 	// (default 1000).
 	Documents int64
 
+	// Members is the number of members of an image archive, or of directories
+	// of an unpacked image (default 100,000).
+	Members int64
+
 	// Depth is how deep indexes may nest (default 8).
 	Depth int64
 
@@ -37,6 +41,7 @@ func (l Limits) withDefaults() Limits {
 		Entries:   cmp.Or(l.Entries, 10_000_000),
 		JSON:      cmp.Or(l.JSON, 4<<20),
 		Documents: cmp.Or(l.Documents, 1000),
+		Members:   cmp.Or(l.Members, 100_000),
 		Depth:     cmp.Or(l.Depth, 8),
 		Ratio:     cmp.Or(l.Ratio, 200),
 		Sparse:    cmp.Or(l.Sparse, 64<<30),

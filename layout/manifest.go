@@ -12,11 +12,17 @@ import (
 
 // loadManifest reads the manifest of desc and its config. If they turn out to
 // be something else than an image that can be used, why says what.
-func loadManifest(dir *blobDir, desc v1.Descriptor) (img *Image, why string, err error) {
+func loadManifest(dir *blobs, desc v1.Descriptor) (img *Image, why string, err error) {
 	raw, err := dir.document(desc)
 	if err != nil {
 		return nil, "", fmt.Errorf("manifest: %w", err)
 	}
+	return loadConfig(dir, desc, raw)
+}
+
+// loadConfig reads the config that the manifest raw names, as loadManifest
+// does.
+func loadConfig(dir *blobs, desc v1.Descriptor, raw []byte) (img *Image, why string, err error) {
 	m, err := parseManifest(raw)
 	if err != nil {
 		return nil, "", fmt.Errorf("manifest %s: %w", desc.Digest, err)
@@ -56,7 +62,7 @@ func (i *Image) unusable() string {
 }
 
 // describe fills in Config and Layers from RawConfig and the manifest.
-func (i *Image) describe(dir *blobDir, m *v1.Manifest) error {
+func (i *Image) describe(dir *blobs, m *v1.Manifest) error {
 	diffIDs, err := i.parseConfig()
 	if err != nil {
 		return fmt.Errorf("config %s: %w", i.ConfigDigest, err)
@@ -98,8 +104,8 @@ func (i *Image) parseConfig() ([]v1.Hash, error) {
 	return ids, nil
 }
 
-func openLayer(dir *blobDir, d v1.Descriptor) (io.ReadCloser, error) {
-	r, err := dir.blob(d.Digest, d.Size)
+func openLayer(dir *blobs, d v1.Descriptor) (io.ReadCloser, error) {
+	r, err := dir.blob(d)
 	if err != nil && len(d.URLs) > 0 && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w, and its urls are never fetched", err)
 	}

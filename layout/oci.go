@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -12,17 +13,27 @@ import (
 
 const (
 	refName    = "org.opencontainers.image.ref.name"
+	imageName  = "io.containerd.image.name" // a docker name, beside a refName that is only its tag
 	layoutFile = "oci-layout"
 	indexFile  = "index.json"
 )
 
-// openOCI opens an image of an OCI image layout directory.
-func openOCI(path, tag string, want v1.Platform, limits Limits) (*Image, error) {
-	dir := &blobDir{path: path, limits: limits}
-	if err := checkLayout(dir); err != nil {
+// ociImages are the images of an index: of an OCI image layout, as a directory
+// or in an archive, or of a "dir" with a manifest list.
+type ociImages struct {
+	*blobs
+	doc   string // what the index is called
+	index *v1.IndexManifest
+	items []dockerItem // from docker's document about the same images
+}
+
+// openOCI reads the documents that make a source an OCI image layout.
+func openOCI(src source, limits Limits) (*ociImages, error) {
+	b := &blobs{source: src, limits: limits}
+	if err := checkLayout(b); err != nil {
 		return nil, err
 	}
-	raw, err := dir.file(indexFile)
+	raw, err := b.file(indexFile)
 	if err != nil {
 		return nil, err
 	}
@@ -30,16 +41,16 @@ func openOCI(path, tag string, want v1.Platform, limits Limits) (*Image, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", indexFile, err)
 	}
-	s := &selection{dir: dir, tag: tag, want: want}
-	if err := s.collect(index.Manifests); err != nil {
+	items, err := dockerItems(b)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return s.choose()
+	return &ociImages{b, indexFile, index, items}, nil
 }
 
 // checkLayout reads the layout's marker file.
-func checkLayout(dir *blobDir) error {
-	raw, err := dir.file(layoutFile)
+func checkLayout(b *blobs) error {
+	raw, err := b.file(layoutFile)
 	if err != nil {
 		return err
 	}
@@ -55,55 +66,85 @@ func checkLayout(dir *blobDir) error {
 	return nil
 }
 
-// collect gathers the manifests that may be meant: those with the wanted tag,
-// or all. A tag on the layout's own index goes before one deeper down, which
-// is looked for only then.
-func (s *selection) collect(top []v1.Descriptor) error {
+// find gathers the manifests that may be meant: those with the wanted tag, or
+// all. A tag on the layout's own index goes before one deeper down, which is
+// looked for only then, and docker's names come last.
+func (o *ociImages) find(s *selection) error {
+	s.doc = o.doc
+	top := o.index.Manifests
 	if s.tag == "" {
-		return s.expand(top, nil, 0)
+		return o.expand(s, top, candidate{}, 0)
 	}
 	named := slices.DeleteFunc(slices.Clone(top), func(d v1.Descriptor) bool {
 		return d.Annotations[refName] != s.tag
 	})
 	if len(named) > 0 {
-		return s.expand(named, nil, 0)
+		return o.expand(s, named, candidate{}, 0)
 	}
-	if err := s.expand(top, nil, 0); err != nil {
+	if err := o.expand(s, top, candidate{}, 0); err != nil {
 		return err
 	}
 	has := s.tags()
-	s.found = slices.DeleteFunc(s.found, func(c *candidate) bool {
-		return !slices.Contains(c.tags, s.tag)
-	})
-	switch {
-	case len(s.found) > 0:
-		return nil
-	case len(has) > 0:
-		return fmt.Errorf("no tag %s in %s (has: %s)", quote(s.tag), indexFile, strings.Join(has, ", "))
+	for _, fits := range []func(*candidate) bool{
+		func(c *candidate) bool { return slices.Contains(c.tags, s.tag) },
+		func(c *candidate) bool { return namedLike(c.names, s.tag) },
+	} {
+		if found := filter(s.found, fits); len(found) > 0 {
+			s.found = found
+			return nil
+		}
 	}
-	return &hinted{
-		fmt.Errorf("no tag %s in %s, which has no tags", quote(s.tag), indexFile),
-		"without a tag, the only image is meant",
+	if found, err := o.ofItems(s); err != nil || len(found) > 0 {
+		s.found = found
+		return err
 	}
+	return s.noTag(append(has, itemNames(o.items)...))
+}
+
+func filter(cands []*candidate, fits func(*candidate) bool) []*candidate {
+	return slices.DeleteFunc(slices.Clone(cands), func(c *candidate) bool { return !fits(c) })
+}
+
+// ofItems returns the candidates that the items named s.tag are about. Both
+// documents name an image's config.
+func (o *ociImages) ofItems(s *selection) ([]*candidate, error) {
+	configs := map[v1.Hash]bool{}
+	for n, item := range o.items {
+		if item.named(n, s.tag) {
+			configs[configDigest(item.Config)] = true
+		}
+	}
+	if len(configs) == 0 {
+		return nil, nil
+	}
+	if err := s.settle(s.usable(), true); err != nil {
+		return nil, err
+	}
+	return filter(s.usable(), func(c *candidate) bool { return configs[c.img.ConfigDigest] }), nil
 }
 
 // expand adds the manifests of an index, and of the indexes it names, to
-// s.found. tags are those of the index itself.
-func (s *selection) expand(descs []v1.Descriptor, tags []string, depth int64) error {
-	if depth > s.dir.limits.Depth {
-		return &LimitError{"Depth", "indexes are nested too deeply", s.dir.limits.Depth}
+// s.found. of has the names of the index itself.
+func (o *ociImages) expand(s *selection, descs []v1.Descriptor, of candidate, depth int64) error {
+	if depth > o.limits.Depth {
+		return &LimitError{"Depth", "indexes are nested too deeply", o.limits.Depth}
 	}
 	for _, d := range descs {
-		t := tags
-		if name := d.Annotations[refName]; name != "" && !slices.Contains(t, name) {
-			t = append(slices.Clip(t), name)
+		c := candidate{
+			desc:  d,
+			tags:  with(of.tags, d.Annotations[refName]),
+			names: of.names,
+			why:   passOver(d),
 		}
-		why := passOver(d)
-		if why != "" || documentKinds[string(d.MediaType)] == kindManifest {
-			s.add(d, t, why)
+		if len(o.items) > 0 {
+			c.names = with(of.names, d.Annotations[imageName])
+		}
+		if c.why != "" || documentKinds[string(d.MediaType)] == kindManifest {
+			c.read = func() (*Image, string, error) { return loadManifest(o.blobs, d) }
+			s.add(c)
 			continue
 		}
-		raw, err := s.dir.document(d)
+		raw, err := o.document(d)
 		if err != nil {
 			return fmt.Errorf("index: %w", err)
 		}
@@ -112,41 +153,21 @@ func (s *selection) expand(descs []v1.Descriptor, tags []string, depth int64) er
 			return fmt.Errorf("index %s: %w", d.Digest, err)
 		}
 		if index.ArtifactType != "" {
-			s.add(d, t, "an artifact of type "+quote(index.ArtifactType))
+			c.why = "an artifact of type " + quote(index.ArtifactType)
+			s.add(c)
 			continue
 		}
-		if err := s.expand(index.Manifests, t, depth+1); err != nil {
+		if err := o.expand(s, index.Manifests, c, depth+1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// add notes a manifest once, with all the tags it is found by.
-func (s *selection) add(d v1.Descriptor, tags []string, why string) {
-	var have *v1.Platform
-	if d.Platform != nil && d.Platform.OS != "" && d.Platform.Architecture != "" {
-		p := normalise(*d.Platform)
-		have = &p
+// with returns list with name at its end, if it is a name and not in it.
+func with(list []string, name string) []string {
+	if name == "" || slices.Contains(list, name) {
+		return list
 	}
-	for _, c := range s.found {
-		if c.desc.Digest == d.Digest && samePlatform(c.platform, have) {
-			for _, t := range tags {
-				if !slices.Contains(c.tags, t) {
-					c.tags = append(slices.Clip(c.tags), t)
-				}
-			}
-			return
-		}
-	}
-	s.found = append(s.found, &candidate{desc: d, tags: tags, platform: have, why: why})
+	return append(slices.Clip(list), name)
 }
-
-func samePlatform(a, b *v1.Platform) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return platformName(*a) == platformName(*b)
-}
-
-var errNoImages = errors.New(indexFile + " names no image")

@@ -1,19 +1,25 @@
 package layout
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"io"
 	"path/filepath"
-	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// OpenOptions say which image of several is meant and what opening it may
-// cost.
+// OpenOptions say which image of several is meant, what comes with it, and
+// what opening it may cost.
 type OpenOptions struct {
-	Platform string // os/arch[/variant]; "" = the host's
-	Limits   Limits
+	Platform string    // os/arch[/variant]; "" = the host's
+	Stdin    io.Reader // the archive that Path "-" means
+	TempDir  string    // where a compressed or piped archive is spooled; "" = /var/tmp
+
+	// For transport "rootfs" only:
+	Config string   // file of an image config, whole or only its config object; "" = an empty one
+	Rootfs []string // further directories, lowest first, above the Ref's
+
+	Limits Limits
 }
 
 // Open reads and verifies the documents of the image that ref and o select.
@@ -23,7 +29,6 @@ func Open(ref Ref, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", quote(ref.String()), err)
 	}
-	img.Name = ref.String()
 	return img, nil
 }
 
@@ -32,40 +37,117 @@ func open(ref Ref, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := locate(ref, o)
+	if err != nil {
+		return nil, err
+	}
+	img, err := p.choose(ref.Tag, want)
+	if err != nil {
+		return nil, also(err, p.close())
+	}
+	img.Name = ref.String()
+	return img, nil
+}
+
+// location is where images are, opened as one of the forms.
+type location struct {
+	form   string
+	images images
+	file   io.Closer // an archive; nil = none
+}
+
+// images are what a place holds.
+type images interface {
+	// find gathers in s the images that s.tag can mean, and what is found
+	// among them without being an image.
+	find(s *selection) error
+}
+
+// choose returns the one image that is meant. It takes over the place's file.
+func (p *location) choose(tag string, want v1.Platform) (*Image, error) {
+	s := &selection{tag: tag, want: want}
+	if err := p.images.find(s); err != nil {
+		return nil, err
+	}
+	img, err := s.choose()
+	if err != nil {
+		return nil, err
+	}
+	img.Form, img.file = p.form, p.file
+	return img, nil
+}
+
+func (p *location) close() error {
+	if p.file == nil {
+		return nil
+	}
+	return p.file.Close()
+}
+
+// one is the only image of a place whose form has no tags.
+type one struct {
+	img *Image
+	doc string
+}
+
+func (o one) find(s *selection) error {
+	s.doc = o.doc
+	if s.tag != "" {
+		return s.noTag(nil)
+	}
+	s.add(candidate{label: o.doc, read: func() (*Image, string, error) { return o.img, o.img.unusable(), nil }})
+	return nil
+}
+
+// locate opens the place that ref names.
+func locate(ref Ref, o OpenOptions) (*location, error) {
+	o.Limits = o.Limits.withDefaults()
+	if ref.Transport != "rootfs" && (o.Config != "" || len(o.Rootfs) > 0) {
+		return nil, &hinted{
+			fmt.Errorf("a config and directories can't be added to this form of image"),
+			"--config and --rootfs go with rootfs:DIR, or without an IMAGE",
+		}
+	}
+	if ref.Path == stdinPath {
+		return locateStdin(ref.Transport, o)
+	}
 	path, err := filepath.Abs(ref.Path)
 	if err != nil {
 		return nil, err
 	}
+	isDir, err := statPath(path)
+	if err != nil {
+		return nil, err
+	}
 	form := ref.Transport
-	if form == "" {
-		if form, err = recognise(path); err != nil {
+	switch {
+	case isDir && form == "":
+		if form, err = recogniseDir(path); err != nil {
 			return nil, err
 		}
+	case isDir == isArchive(form) && form != "":
+		return nil, wrongKind(form, isDir)
 	}
+	if !isDir {
+		return locateArchive(path, form, o)
+	}
+	p := &location{form: form}
 	switch form {
 	case "oci":
-		return openOCI(path, ref.Tag, want, o.Limits.withDefaults())
-	}
-	return nil, fmt.Errorf("transport %q is not supported (supported: %s)", form, strings.Join(forms, ", "))
-}
-
-// recognise tells by its content which form of image path holds.
-func recognise(path string) (string, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", &hinted{
-			errors.New("no such file or directory"),
-			"IMAGE is a path on this machine; skopeo copy or crane pull --format=oci fetches one",
-		}
+		p.images, err = openOCI(directory(path), o.Limits)
+	case "dir":
+		p.images, err = openDir(directory(path), o.Limits)
+	case "layers":
+		p.images, err = openLayers(path, o.Limits)
+	case "bundle":
+		p.images, err = openBundle(path, o.Limits)
+	case "rootfs":
+		p.images, err = openRootfs(path, o)
+	default:
+		err = fmt.Errorf("transport %s is not known", quote(form))
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if !info.IsDir() {
-		return "", fmt.Errorf("not a directory (supported: an OCI image layout directory)")
-	}
-	if _, err := os.Lstat(filepath.Join(path, "oci-layout")); err == nil {
-		return "oci", nil
-	}
-	return "", fmt.Errorf("not an image: the directory has no oci-layout file (supported: an OCI image layout directory)")
+	return p, nil
 }

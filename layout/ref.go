@@ -11,7 +11,7 @@ import (
 // Ref is an IMAGE argument: a transport, a path and the image meant there.
 type Ref struct {
 	Transport string // "" = recognised by content when opened
-	Path      string // as given, not empty
+	Path      string // as given, not empty; "-" is stdin
 	Tag       string // "" = the only image
 }
 
@@ -27,20 +27,20 @@ func (r Ref) String() string {
 	return s
 }
 
-// forms are the transports that can be opened, in the order their content is
-// looked for.
-var forms = []string{"oci"}
+// forms are the transports that can be opened.
+var forms = []string{"oci", "oci-archive", "docker-archive", "dir", "layers", "bundle", "rootfs"}
 
 // laterForms are transports whose names are settled but not yet read.
-var laterForms = []string{
-	"oci-archive", "docker-archive", "dir", "layers", "nix", "bundle", "rootfs",
-}
+var laterForms = []string{"nix"}
+
+const stdinPath = "-"
 
 // remoteForms are transports of other tools that stay theirs.
 var remoteForms = []string{"docker", "docker-daemon", "containers-storage", "ostree", "sif"}
 
 // ParseRef reads PATH, PATH:TAG or TRANSPORT:PATH[:TAG]. Of the ways to read
-// a colon, one whose path exists wins, the longest first.
+// a colon, one whose path exists wins, the longest first. The path "-" is
+// stdin, whatever exists.
 func ParseRef(s string) (Ref, error) {
 	if s == "" {
 		return Ref{}, errors.New("image: empty name")
@@ -48,7 +48,7 @@ func ParseRef(s string) (Ref, error) {
 	if strings.ContainsRune(s, 0) {
 		return Ref{}, fmt.Errorf("image %s: name contains a NUL byte", quote(s))
 	}
-	if exists(s) {
+	if s == stdinPath || exists(s) {
 		return Ref{Path: s}, nil
 	}
 	transport, rest, ok := strings.Cut(s, ":")
@@ -75,7 +75,7 @@ func ParseRef(s string) (Ref, error) {
 
 // splitTag splits PATH[:TAG]; arg is the whole argument, for messages.
 func splitTag(arg, s string) (Ref, error) {
-	if exists(s) {
+	if s == stdinPath || exists(s) {
 		return Ref{Path: s}, nil
 	}
 	for i := strings.LastIndexByte(s, ':'); i > 0; i = strings.LastIndexByte(s[:i], ':') {

@@ -35,8 +35,17 @@ func TestParseRef(t *testing.T) {
 		{arg: "oci:", err: "no path"},
 		{arg: "img:", err: "empty tag"},
 		{arg: "a\x00b", err: "NUL"},
-		{arg: "docker://alpine", err: `transport "docker" is not supported (supported: oci)`},
-		{arg: "docker-archive:x.tar", err: `transport "docker-archive" is not supported`},
+		{arg: "docker-archive:x.tar", want: Ref{"docker-archive", "x.tar", ""}},
+		{arg: "docker-archive:x.tar:app:v1", want: Ref{"docker-archive", "x.tar", "app:v1"}},
+		{arg: "docker-archive:x.tar:@1", want: Ref{"docker-archive", "x.tar", "@1"}},
+		{arg: "layers:img", want: Ref{"layers", "img", ""}},
+		{arg: "rootfs:a:b", want: Ref{"rootfs", "a:b", ""}},
+		{arg: "-", want: Ref{"", "-", ""}},
+		{arg: "-:v1", want: Ref{"", "-", "v1"}},
+		{arg: "oci-archive:-:v1", want: Ref{"oci-archive", "-", "v1"}},
+		{arg: "docker://alpine", err: `transport "docker" is not supported (supported: oci, oci-archive, docker-archive,`},
+		{arg: "containers-storage:alpine", err: `transport "containers-storage" is not supported`},
+		{arg: "nix:image.json", err: `transport "nix" is not supported`},
 	} {
 		got, err := ParseRef(test.arg)
 		if test.err != "" {

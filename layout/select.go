@@ -11,19 +11,52 @@ import (
 
 // selection is the search for the one image that is meant.
 type selection struct {
-	dir   *blobDir
 	tag   string // "" = any
 	want  v1.Platform
+	doc   string // the document that names the images
 	found []*candidate
 }
 
 // candidate is a manifest that may be the one.
 type candidate struct {
 	desc     v1.Descriptor
-	tags     []string
+	label    string       // what it can be named by besides tags and names
+	tags     []string     // to be matched as they are
+	names    []string     // docker's, which have more than one spelling
 	platform *v1.Platform // normalised; nil = not known yet
 	why      string       // not "": what it is instead of an image
 	img      *Image       // nil = not loaded yet
+
+	// read reads manifest and config. If they turn out to be no image that
+	// can be used, why says what they are.
+	read func() (img *Image, why string, err error)
+}
+
+// add notes a manifest once, with all that it is named by.
+func (s *selection) add(c candidate) {
+	if p := c.desc.Platform; p != nil && p.OS != "" && p.Architecture != "" {
+		p := normalise(*p)
+		c.platform = &p
+	}
+	for _, have := range s.found {
+		if have.desc.Digest.Hex != "" && have.desc.Digest == c.desc.Digest && samePlatform(have.platform, c.platform) {
+			for _, t := range c.tags {
+				have.tags = with(have.tags, t)
+			}
+			for _, n := range c.names {
+				have.names = with(have.names, n)
+			}
+			return
+		}
+	}
+	s.found = append(s.found, &c)
+}
+
+func samePlatform(a, b *v1.Platform) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return platformName(*a) == platformName(*b)
 }
 
 // choose loads the image that fits. Of several the one that matches the
@@ -44,7 +77,7 @@ func (s *selection) choose() (*Image, error) {
 	case len(s.usable()) == 0:
 		return nil, s.noImage()
 	case len(best) == 0:
-		return nil, fmt.Errorf("no image for platform %s (has: %s)", platformName(s.want), strings.Join(s.platforms(), ", "))
+		return nil, fmt.Errorf("no image for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(s.platforms()), ", "))
 	case distinct(best) > 1:
 		return nil, s.ambiguous(best)
 	}
@@ -56,8 +89,8 @@ func (s *selection) choose() (*Image, error) {
 		return nil, s.noImage()
 	}
 	c.img.Platform = *c.platform
-	if len(c.tags) > 0 {
-		c.img.Tag = c.tags[0]
+	if all := c.called(); len(all) > 0 {
+		c.img.Tag = all[0]
 	}
 	if s.tag != "" {
 		c.img.Tag = s.tag
@@ -82,7 +115,7 @@ func (s *selection) load(c *candidate) error {
 	if c.img != nil || c.why != "" {
 		return nil
 	}
-	img, why, err := loadManifest(s.dir, c.desc)
+	img, why, err := c.read()
 	if err != nil {
 		return err
 	}
@@ -101,7 +134,7 @@ func (s *selection) load(c *candidate) error {
 }
 
 func (s *selection) usable() []*candidate {
-	return slices.DeleteFunc(slices.Clone(s.found), func(c *candidate) bool { return c.why != "" })
+	return filter(s.found, func(c *candidate) bool { return c.why == "" })
 }
 
 // best returns the usable candidates that match the platform best.
@@ -109,6 +142,9 @@ func (s *selection) best() []*candidate {
 	var best []*candidate
 	rank := -1
 	for _, c := range s.usable() {
+		if c.platform == nil {
+			continue
+		}
 		m := match(s.want, *c.platform)
 		switch {
 		case m < 0 || rank >= 0 && m > rank:
@@ -121,10 +157,16 @@ func (s *selection) best() []*candidate {
 	return best
 }
 
+// distinct counts the images among cands. A docker archive has no manifests:
+// there an image is its config.
 func distinct(cands []*candidate) int {
 	digests := map[v1.Hash]bool{}
 	for _, c := range cands {
-		digests[c.desc.Digest] = true
+		if c.desc.Digest.Hex == "" && c.img != nil {
+			digests[c.img.ConfigDigest] = true
+		} else {
+			digests[c.desc.Digest] = true
+		}
 	}
 	return len(digests)
 }
@@ -132,57 +174,84 @@ func distinct(cands []*candidate) int {
 // noImage says what was found where no image was.
 func (s *selection) noImage() error {
 	if len(s.found) == 0 {
-		return errNoImages
+		return fmt.Errorf("%s names no image", s.doc)
 	}
 	var what []string
 	for _, c := range s.found {
-		name := c.desc.Digest.String()
-		if len(c.tags) > 0 {
-			name = quote(c.tags[0])
+		name := c.name()
+		if all := c.called(); len(all) > 0 {
+			name = quote(all[0])
 		}
 		what = append(what, name+" is "+c.why)
 	}
 	return errors.New("no image: " + strings.Join(shorten(what), "; "))
 }
 
+// noTag reports that none of the images is called s.tag.
+func (s *selection) noTag(has []string) error {
+	slices.Sort(has)
+	has = slices.Compact(has)
+	if len(has) > 0 {
+		return fmt.Errorf("no tag %s in %s (has: %s)", quote(s.tag), s.doc, strings.Join(shorten(has), ", "))
+	}
+	return &hinted{
+		fmt.Errorf("no tag %s in %s, which has no tags", quote(s.tag), s.doc),
+		"without a tag, the only image is meant",
+	}
+}
+
 // ambiguous lists the choices between images that match alike.
 func (s *selection) ambiguous(best []*candidate) error {
 	var choices []string
-	untagged := false
+	named := true
 	for _, c := range best {
-		if len(c.tags) == 0 {
-			untagged = true
-			choices = append(choices, c.desc.Digest.String())
+		all := c.called()
+		if len(all) == 0 {
+			all = []string{c.name()}
+			named = named && c.label != ""
 		}
-		choices = append(choices, c.tags...)
+		choices = append(choices, all...)
 	}
 	slices.Sort(choices)
 	choices = slices.Compact(choices)
 	err := fmt.Errorf("several images for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(choices), ", "))
-	if s.tag != "" || untagged && len(s.tags()) == 0 {
+	if s.tag != "" || !named && len(s.tags()) == 0 {
 		return err
 	}
-	return &hinted{err, "name one as DIR:TAG"}
+	return &hinted{err, "name one as IMAGE:TAG"}
 }
 
-// tags lists the tags of all candidates, escaped where need be.
+// called lists what c is called by those who made it.
+func (c *candidate) called() []string { return slices.Concat(c.tags, c.names) }
+
+// name is what c can be told by when it isn't called anything.
+func (c *candidate) name() string {
+	if c.label != "" {
+		return c.label
+	}
+	return c.desc.Digest.String()
+}
+
+// tags lists the tags and names of all candidates.
 func (s *selection) tags() []string {
 	var tags []string
 	for _, c := range s.found {
-		tags = append(tags, c.tags...)
+		tags = append(tags, c.called()...)
 	}
 	slices.Sort(tags)
-	return shorten(slices.Compact(tags))
+	return slices.Compact(tags)
 }
 
 // platforms lists the platforms of all images found.
 func (s *selection) platforms() []string {
 	var names []string
 	for _, c := range s.usable() {
-		names = append(names, platformName(*c.platform))
+		if c.platform != nil {
+			names = append(names, platformName(*c.platform))
+		}
 	}
 	slices.Sort(names)
-	return shorten(slices.Compact(names))
+	return slices.Compact(names)
 }
 
 // shorten escapes foreign names that would garble a message, and bounds how

@@ -1,0 +1,124 @@
+package layout
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// readConfig reads the config that belongs to directories: a whole image
+// config or only its config object, keys in any case as encoding/json has it.
+// RawConfig is the whole config either way.
+func (i *Image) readConfig(path string, limits Limits) error {
+	raw, err := readDocument(path, limits)
+	if err != nil {
+		return err
+	}
+	if err := i.setConfig(raw); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func (i *Image) setConfig(raw []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return foreign(err)
+	}
+	if keys == nil {
+		return errors.New("not a JSON object")
+	}
+	whole, err := isWhole(keys)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		raw = append(append([]byte(`{"config":`), raw...), '}')
+	}
+	if err := json.Unmarshal(raw, &i.Config); err != nil {
+		return foreign(err)
+	}
+	sum := sha256.Sum256(raw)
+	i.RawConfig = raw
+	i.ConfigDigest = v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
+	return nil
+}
+
+// isWhole tells an image config from its config object by the keys.
+func isWhole(keys map[string]json.RawMessage) (bool, error) {
+	var whole, object, other string
+	for key := range keys {
+		switch {
+		case hasKey(reflect.TypeFor[ispec.Image](), key):
+			whole = key
+		case hasKey(reflect.TypeFor[ispec.ImageConfig](), key) || isDockerKey(key):
+			object = key
+		default:
+			other = key
+		}
+	}
+	switch {
+	case whole != "" && object != "":
+		return false, fmt.Errorf("has %s of an image config beside %s of its config object", quote(whole), quote(object))
+	case whole == "" && object == "" && other != "":
+		return false, fmt.Errorf("neither an image config nor its config object: %s belongs to neither", quote(other))
+	}
+	return whole != "", nil
+}
+
+// hasKey says whether a struct type has a JSON field called key, in any case.
+func hasKey(t reflect.Type, key string) bool {
+	for n := range t.NumField() {
+		f := t.Field(n)
+		if f.Anonymous && hasKey(f.Type, key) {
+			return true
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if strings.EqualFold(name, key) && name != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// isDockerKey knows the keys of a config object that only docker has.
+func isDockerKey(key string) bool {
+	for _, k := range []string{
+		"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce",
+		"Healthcheck", "Image", "NetworkDisabled", "MacAddress", "OnBuild", "StopTimeout", "Shell",
+	} {
+		if strings.EqualFold(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// readDocument reads a JSON document at a path that the caller trusts; what it
+// holds is foreign.
+func readDocument(path string, limits Limits) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, limits.JSON+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(raw)) > limits.JSON:
+		return nil, &LimitError{"JSON", path + ": document is too large", limits.JSON}
+	case len(raw) == 0:
+		return nil, fmt.Errorf("%s: empty", path)
+	}
+	return raw, nil
+}

@@ -1,0 +1,187 @@
+package layout
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// statPath says whether path is a directory.
+func statPath(path string) (isDir bool, err error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, &hinted{
+			errors.New("no such file or directory"),
+			"IMAGE is a path on this machine; skopeo copy or crane pull --format=oci fetches one",
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	return info.IsDir(), nil
+}
+
+// isArchive says whether a form is a file's, and not a directory's.
+func isArchive(form string) bool { return strings.HasSuffix(form, "-archive") }
+
+func wrongKind(form string, isDir bool) error {
+	if isDir {
+		return &hinted{
+			fmt.Errorf("transport %q reads a file, and this is a directory", form),
+			"without a transport, a path is recognised by its content",
+		}
+	}
+	return &hinted{
+		fmt.Errorf("transport %q reads a directory, and this is not one", form),
+		"without a transport, a path is recognised by its content",
+	}
+}
+
+// dirForms are the forms of directories, each with the entries it is known by.
+var dirForms = []struct {
+	form    string
+	entries []string // all of them
+}{
+	{"oci", []string{layoutFile}},
+	{"dir", []string{dockerFile, versionFile}},
+	{"bundle", []string{configFile}}, // with an ociVersion
+	{"layers", []string{configFile, rootfsName}},
+	{"layers", []string{configFile, layersName}},
+}
+
+// recogniseDir tells by its content which form of image a directory holds.
+func recogniseDir(path string) (string, error) {
+	var found []string
+	for _, f := range dirForms {
+		if slices.Contains(found, f.form) || slices.ContainsFunc(f.entries, func(name string) bool {
+			_, err := os.Lstat(filepath.Join(path, name))
+			return err != nil
+		}) {
+			continue
+		}
+		switch bundle, err := isBundle(path); {
+		case f.entries[0] != configFile:
+		case err != nil:
+			return "", err
+		case bundle != (f.form == "bundle"):
+			continue
+		}
+		found = append(found, f.form)
+	}
+	switch len(found) {
+	case 0:
+		return "", noForm(path)
+	case 1:
+		return found[0], nil
+	}
+	return "", &hinted{
+		fmt.Errorf("the directory is of %d forms at once: %s", len(found), strings.Join(found, ", ")),
+		"say which one is meant, as in " + found[0] + ":DIR",
+	}
+}
+
+// noForm says what was looked for in a directory, and what comes near.
+func noForm(path string) error {
+	names, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return errors.New("not an image: the directory is empty")
+	}
+	var looked []string
+	for _, f := range dirForms {
+		looked = append(looked, strings.Join(f.entries, " with ")+" ("+f.form+")")
+	}
+	fault := fmt.Errorf("not an image: the directory has none of %s", strings.Join(looked, ", "))
+	has := func(name string) bool {
+		return slices.ContainsFunc(names, func(e fs.DirEntry) bool { return e.Name() == name })
+	}
+	switch {
+	case has("usr") || has("bin"):
+		return &hinted{fault, "rootfs:DIR with --config FILE takes a directory as the root"}
+	case has(dockerFile):
+		return &hinted{fault, "an extracted docker archive is not read: give the archive itself"}
+	}
+	return fault
+}
+
+// recogniseArchive tells an archive's form by its members.
+func recogniseArchive(a *tarball) (string, error) {
+	oci := a.has(layoutFile) && a.has(indexFile)
+	switch {
+	case oci:
+		return "oci-archive", nil // with a manifest.json, too: docker 25 writes both
+	case a.has(dockerFile):
+		return "docker-archive", nil
+	case a.has(legacyFile):
+		return "", &hinted{
+			fmt.Errorf("an archive of docker before 1.10, with %s and no %s, which is not supported", legacyFile, dockerFile),
+			"docker load and docker save make a newer one of it",
+		}
+	case len(a.members) == 0:
+		return "", errors.New("not an image: the archive is empty")
+	}
+	fault := fmt.Errorf("not an image: the archive has neither %s with %s nor %s (its first member: %s)", layoutFile, indexFile, dockerFile, quote(a.first))
+	for name := range a.members {
+		if strings.HasPrefix(name, "usr/") || strings.HasPrefix(name, "bin/") {
+			return "", &hinted{fault, "it looks like a root filesystem: unpack it, and take rootfs:DIR with --config FILE"}
+		}
+	}
+	return "", fault
+}
+
+// locateArchive opens the archive at path; form "" is recognised.
+func locateArchive(path, form string, o OpenOptions) (*location, error) {
+	f, size, err := openSource(path, o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := placeOf(f, size, form, o)
+	if err != nil {
+		return nil, also(err, f.Close())
+	}
+	return p, nil
+}
+
+// locateStdin opens the archive that comes on stdin.
+func locateStdin(form string, o OpenOptions) (*location, error) {
+	if form != "" && !isArchive(form) {
+		return nil, fmt.Errorf("transport %q reads a directory, and stdin is not one", form)
+	}
+	f, size, err := openStdin(o.Stdin, o)
+	if err != nil {
+		return nil, &hinted{fmt.Errorf("stdin: %w", err), "an archive on stdin comes from a pipe or a file, as in ./result | oci2bwrap run -"}
+	}
+	p, err := placeOf(f, size, form, o)
+	if err != nil {
+		return nil, also(err, f.Close())
+	}
+	return p, nil
+}
+
+func placeOf(f *os.File, size int64, form string, o OpenOptions) (*location, error) {
+	a, err := indexArchive(f, size, o.Limits)
+	if err != nil {
+		return nil, err
+	}
+	if form == "" {
+		if form, err = recogniseArchive(a); err != nil {
+			return nil, err
+		}
+	}
+	p := &location{form: form, file: f}
+	if form == "oci-archive" {
+		p.images, err = openOCI(a, o.Limits)
+	} else {
+		p.images, err = openDocker(a, o.Limits)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
