@@ -169,19 +169,26 @@ func placeOf(f *os.File, size int64, form string, o OpenOptions) (*location, err
 	if err != nil {
 		return nil, err
 	}
-	if form == "" {
+	named := form != ""
+	if !named {
 		if form, err = recogniseArchive(a); err != nil {
 			return nil, err
 		}
 	}
-	p := &location{form: form, file: f}
 	if form == "oci-archive" {
-		p.images, err = openOCI(a, o.Limits)
-	} else {
-		p.images, err = openDocker(a, o.Limits)
+		oci, err := openOCI(a, o.Limits)
+		if err != nil {
+			return nil, err
+		}
+		// Docker 25's index.json lists nothing that was saved without a name.
+		if named || len(oci.index.Manifests) > 0 || len(oci.items) == 0 {
+			return &location{form, oci, f}, nil
+		}
+		form = "docker-archive"
 	}
+	docker, err := openDocker(a, o.Limits)
 	if err != nil {
 		return nil, err
 	}
-	return p, nil
+	return &location{form, docker, f}, nil
 }

@@ -184,7 +184,7 @@ func (s *selection) noImage() error {
 		}
 		what = append(what, name+" is "+c.why)
 	}
-	return errors.New("no image: " + strings.Join(shorten(what), "; "))
+	return errors.New("no image: " + strings.Join(few(what), "; "))
 }
 
 // noTag reports that none of the images is called s.tag.
@@ -257,16 +257,20 @@ func (s *selection) platforms() []string {
 // shorten escapes foreign names that would garble a message, and bounds how
 // many there are.
 func shorten(names []string) []string {
-	const most = 20
-	var out []string
-	for i, n := range names {
-		if i == most {
-			return append(out, fmt.Sprintf("and %d more", len(names)-most))
-		}
+	out := few(names)
+	for i, n := range out {
 		if q := quote(n); q != `"`+n+`"` {
-			n = q
+			out[i] = q
 		}
-		out = append(out, n)
 	}
 	return out
+}
+
+// few is a copy of the first parts of a message, and how many are left out.
+func few(parts []string) []string {
+	const most = 20
+	if len(parts) <= most {
+		return slices.Clone(parts)
+	}
+	return append(slices.Clone(parts[:most]), fmt.Sprintf("and %d more", len(parts)-most))
 }

@@ -34,6 +34,9 @@ type Rootfs struct {
 	Owned   bool     // the Store made it, and nobody else writes to it
 	Skipped []Skipped
 
+	// Whiteouts are those in Dirs, where they are not the Store's.
+	Whiteouts []DirWhiteouts
+
 	lock *lock
 }
 
@@ -41,9 +44,12 @@ type Rootfs struct {
 func (r *Rootfs) Close() error { return r.lock.close() }
 
 // Rootfs returns the root filesystem of an image, which is unpacked if it isn't
-// in the cache. Of several processes that want the same root one unpacks and
+// in the cache. One that is directories is used where it lies. Of several processes that want the same root one unpacks and
 // the others wait. The root stays until Close.
 func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
+	if img.Dirs != nil {
+		return img.rootfs(ctx, s.Limits)
+	}
 	if err := s.Ownership.check(); err != nil {
 		return nil, err
 	}
