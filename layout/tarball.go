@@ -41,10 +41,10 @@ func indexArchive(f *os.File, size int64, limits Limits) (*tarball, error) {
 		switch {
 		case err == io.EOF:
 			return a, nil
+		case err != nil && n == 0 && (size < 512 || !errors.Is(err, io.ErrUnexpectedEOF)):
+			return nil, errNoTar
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, errors.New("archive is truncated")
-		case err != nil && n == 0:
-			return nil, errNoTar
 		case err != nil:
 			return nil, fmt.Errorf("archive: after member %s: %w", quote(a.first), foreign(err))
 		}
