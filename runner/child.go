@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 
@@ -65,20 +64,22 @@ func stageMain(args []string) int {
 	return 0
 }
 
-// readJSON reads a document from an inherited descriptor and closes it.
+// readJSON reads a document from an inherited descriptor and closes it. It
+// keeps off os.File, which would set the runtime's poller up.
 func readJSON(number string, v any) error {
 	fd, err := strconv.Atoi(number)
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), "fd "+number)
-	if f == nil {
-		return fmt.Errorf("no descriptor %q", number)
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
+	data := make([]byte, st.Size)
+	n, err := unix.Pread(fd, data, 0)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(data, v)
+	return json.Unmarshal(data[:n], v)
 }

@@ -59,16 +59,8 @@ func initMain(args []string) int {
 	if _, err := unix.Write(s.SocketFD, []byte{'r'}); err != nil {
 		return 125
 	}
-	var start [1]byte
-	for {
-		n, err := unix.Read(s.SocketFD, start[:])
-		if err == unix.EINTR {
-			continue
-		}
-		if n != 1 || err != nil {
-			return 125
-		}
-		break
+	if !awaitStart(s.SocketFD) {
+		return 125
 	}
 	err := become(&s)
 	var report *ExecError
@@ -78,6 +70,19 @@ func initMain(args []string) int {
 	msg, _ := json.Marshal(report)
 	unix.Write(s.SocketFD, msg)
 	return report.Code
+}
+
+// awaitStart reads the start byte. The raw call does not tell the scheduler,
+// which would start a thread to go on without us; there is nothing to go on
+// with.
+func awaitStart(fd int) bool {
+	var start [1]byte
+	for {
+		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&start)), 1)
+		if e != unix.EINTR {
+			return e == 0 && n == 1
+		}
+	}
 }
 
 // become turns the init into the command; it returns only with an error. The

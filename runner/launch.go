@@ -23,6 +23,7 @@ type launch struct {
 	Config
 	path  string
 	argv  []string
+	env   []string // what the host's environment says is no business of the sandbox
 	attr  *syscall.SysProcAttr
 	fds   []uintptr  // the child's descriptors, by their number there
 	files []*os.File // ours to close once it has started
@@ -31,6 +32,11 @@ type launch struct {
 	text strings.Builder // what bubblewrap says before the init takes its stderr over
 	read chan struct{}   // closed when all of it has been read
 }
+
+// childEnv is the environment of the init and the stage process: for Go, to
+// which a program that lives a millisecond is not worth threads and a
+// collector. The command does not see it.
+var childEnv = []string{"GOMAXPROCS=1", "GOGC=off"}
 
 // newLaunch lays out the command line and the descriptors.
 func newLaunch(c Config) (_ *launch, err error) {
@@ -50,6 +56,10 @@ func newLaunch(c Config) (_ *launch, err error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, e := range childEnv {
+		name, value, _ := strings.Cut(e, "=")
+		words = append(words, "--setenv", name, value)
+	}
 	args, err := l.pass(memfd("args", []byte(strings.Join(words, "\x00")+"\x00")))
 	if err != nil {
 		return nil, err
@@ -63,6 +73,7 @@ func newLaunch(c Config) (_ *launch, err error) {
 		if argv, err = l.stageArgv(argv); err != nil {
 			return nil, err
 		}
+		l.env = childEnv
 	}
 	l.path, l.argv, l.attr = argv[0], argv, l.attributes()
 	return l, nil

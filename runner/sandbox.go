@@ -211,7 +211,7 @@ func (s *Sandbox) fork(l *launch) (err error) {
 	s.monitor = -1
 	l.attr.PidFD = &s.monitor
 	s.bwrap, err = syscall.ForkExec(l.path, l.argv, &syscall.ProcAttr{
-		Env: []string{}, Files: l.fds, Sys: l.attr, // what the host's environment says is no business of the sandbox
+		Env: l.env, Files: l.fds, Sys: l.attr,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", l.path, err)

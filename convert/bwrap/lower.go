@@ -79,7 +79,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	for _, o := range l.cmd.Options {
 		n += len(o)
 	}
-	if n > MaxArgs-10 {
+	if n > MaxArgs-20 && !t.Reading {
 		return nil, fmt.Errorf("plan needs %d arguments, bubblewrap takes %d", n, MaxArgs)
 	}
 	l.cmd.Process = p.Process
