@@ -13,17 +13,13 @@ import (
 )
 
 // mount plans one mount of the Spec.
-func (p *planner) mount(m specs.Mount) error {
+func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 	why := p.origin(m.Destination, "mounts")
-	at, err := inroot.Resolve(p.view, m.Destination)
-	if err != nil {
-		return err
-	}
 	if at.Name == "/" {
 		return fmt.Errorf("%q is the root itself", m.Destination)
 	}
-	if p.view.region(at.Name).kind == regionKernel && m.Type != "cgroup" {
-		return fmt.Errorf("%q lies in %s, which shows the kernel", m.Destination, p.view.region(at.Name).at)
+	if r := p.view.region(at.Name); r.kind == regionKernel && m.Type != "cgroup" && m.Type != "devpts" {
+		return fmt.Errorf("%q lies in %s, which the kernel fills", m.Destination, r.at)
 	}
 	switch m.Type {
 	case "proc", "sysfs", "devpts", "mqueue", "cgroup":
@@ -55,7 +51,11 @@ func (p *planner) kernelMount(m specs.Mount, at inroot.Path, why string) error {
 		return fmt.Errorf("%q is a symlink in the image, to %q", m.Destination, at.Name)
 	}
 	if m.Type == "devpts" || m.Type == "cgroup" {
-		return nil // devpts comes with /dev, the cgroups with /sys
+		// The one comes with /dev, the other with /sys.
+		if r := p.view.region(at.Name); r.kind != regionKernel {
+			return fmt.Errorf("%q: bubblewrap has a %s only in the /dev or /sys that it makes", m.Destination, m.Type)
+		}
+		return nil
 	}
 	if m.Type == "sysfs" {
 		return p.sysMount(at, why)
@@ -64,7 +64,7 @@ func (p *planner) kernelMount(m specs.Mount, at inroot.Path, why string) error {
 		return err
 	}
 	if m.Type == "mqueue" {
-		p.view.mount(region{at: at.Name, kind: regionMemory, step: p.add(bwrap.Mqueue{Dst: at.Name}, why)})
+		p.view.mount(region{at: at.Name, kind: regionKernel, step: p.add(bwrap.Mqueue{Dst: at.Name}, why)})
 		return nil
 	}
 	p.view.mount(region{at: at.Name, kind: regionKernel, step: p.add(bwrap.Proc{Dst: at.Name}, why)})
@@ -93,10 +93,16 @@ func (p *planner) devMount(m specs.Mount, at inroot.Path, why string) error {
 		return err
 	}
 	p.view.mount(region{at: at.Name, kind: regionMemory, step: p.add(bwrap.Dev{Dst: at.Name}, why)})
-	p.view.make("/dev/pts", fs.ModeDir|0o755)
+	p.view.mount(region{at: "/dev/pts", kind: regionKernel, step: -1})
 	p.view.make("/dev/shm", fs.ModeDir|0o755)
-	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty", "ptmx", "stdin", "stdout", "stderr", "fd", "core"} {
+	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
 		p.view.make("/dev/"+node, fs.ModeDevice|fs.ModeCharDevice|0o666)
+	}
+	for _, link := range [][2]string{
+		{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+		{"core", "/proc/kcore"}, {"ptmx", "pts/ptmx"},
+	} {
+		p.view.link("/dev/"+link[0], link[1])
 	}
 	return nil
 }
@@ -107,7 +113,7 @@ func (p *planner) directory(at inroot.Path, why string) error {
 		return p.point(at, false, why)
 	}
 	if !at.Mode.IsDir() {
-		return fmt.Errorf("%q is not a directory in the image", at.Name)
+		return fmt.Errorf("%q is not a directory", at.Name)
 	}
 	return nil
 }
@@ -120,10 +126,14 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 		data, ok = p.host.Files[m.Source]
 	}
 	if ok {
+		if p.leftOut(m, at) {
+			p.notes = append(p.notes, Note{Field: p.field(m.Destination), Text: fmt.Sprintf("left out: %q does not exist in what -v shows there", at.Missing)})
+			return nil
+		}
 		if err := p.file(at, why); err != nil {
 			return err
 		}
-		p.view.mount(region{at: at.Name, kind: regionBind, step: p.add(bwrap.File{Dst: at.Name, Mode: 0o644, Data: data, ReadOnly: readOnly}, why)})
+		p.view.mount(region{at: at.Name, kind: regionBind, mode: 0o644, step: p.add(bwrap.File{Dst: at.Name, Mode: 0o644, Data: data, ReadOnly: readOnly}, why)})
 		return nil
 	}
 	mode, ok := p.host.Paths[m.Source]
@@ -140,11 +150,32 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 			return err
 		}
 		r.fsys = fsys
-	} else if err := p.file(at, why); err != nil {
+	} else if err := p.boundFile(at, why); err != nil {
 		return err
+	} else {
+		r.mode = mode.Type() | 0o644
 	}
 	r.step = p.add(bwrap.Bind{Src: path.Clean(m.Source), Dst: at.Name, ReadOnly: readOnly}, why)
 	p.view.mount(r)
+	return nil
+}
+
+// leftOut says of a default file that a host directory has taken its place:
+// nothing is made there, and who asked for the directory did not ask for the
+// file.
+func (p *planner) leftOut(m specs.Mount, at inroot.Path) bool {
+	return at.Missing != "" && isDefault(p.Origin[m.Destination]) && p.view.region(at.Name).kind == regionBind
+}
+
+// boundFile is file for a Bind, which unlike a File makes no file to cover.
+func (p *planner) boundFile(at inroot.Path, why string) error {
+	r := p.view.region(at.Name)
+	if err := p.file(at, why); err != nil {
+		return err
+	}
+	if at.Missing != "" && r.kind == regionMemory {
+		p.add(bwrap.File{Dst: at.Name, Mode: 0o644, ReadOnly: true}, why)
+	}
 	return nil
 }
 
@@ -154,7 +185,7 @@ func (p *planner) file(at inroot.Path, why string) error {
 		return p.point(at, true, why)
 	}
 	if at.Mode.IsDir() {
-		return fmt.Errorf("%q is a directory in the image, the source is a file", at.Name)
+		return fmt.Errorf("%q is a directory, the source is a file", at.Name)
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package convert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -59,11 +61,31 @@ func (e *exploder) steps(dir string, info fs.FileInfo) ([]bwrap.Step, error) {
 		return nil, err
 	}
 	for _, point := range e.points {
-		if !point.File {
-			e.add(bwrap.Dir{Dst: point.Path, Mode: 0o755})
-		}
+		e.mountPoint(point)
 	}
 	return e.out, nil
+}
+
+// mountPoint makes a mount point. A File makes its own, but not the way to it.
+func (e *exploder) mountPoint(point bwrap.Point) {
+	if !point.File {
+		e.add(bwrap.Dir{Dst: point.Path, Mode: 0o755})
+		return
+	}
+	if dir := path.Dir(point.Path); !e.exists(dir) {
+		e.add(bwrap.Dir{Dst: dir, Mode: 0o755})
+	}
+	if !slices.ContainsFunc(e.planner.steps, func(s bwrap.Step) bool {
+		_, file := s.Op.(bwrap.File)
+		return file && s.Op.Dest() == point.Path
+	}) {
+		e.add(bwrap.File{Dst: point.Path, Mode: 0o644, ReadOnly: true})
+	}
+}
+
+func (e *exploder) exists(dir string) bool {
+	_, err := e.root.FS.Lstat(cmp.Or(strings.TrimPrefix(dir, "/"), "."))
+	return err == nil
 }
 
 // fill repeats the entries of an opened directory.
@@ -87,6 +109,11 @@ func (e *exploder) fill(dir string) error {
 				return err
 			}
 			e.add(bwrap.Dir{Dst: name, Mode: info.Mode() &^ fs.ModeType})
+			if e.root.Owner != nil {
+				if uid, gid := e.root.Owner(info); uid != 0 || gid != 0 {
+					e.notes = append(e.notes, Note{Field: name, Text: fmt.Sprintf("belongs to 0:0, not to %d:%d, as a mount point is made in it without overlayfs: %s", uid, gid, e.Features.Reason)})
+				}
+			}
 			if err := e.fill(name); err != nil {
 				return err
 			}

@@ -17,13 +17,10 @@ import (
 
 // tmpfsMount plans a tmpfs, seeded where it is a tmpcopyup: an empty
 // directory of the image needs only its mode and owner, a full one an
-// overlay.
+// overlay. Without a mode of its own it has that of the directory which it
+// covers, and where there is none tmpfs' default.
 func (p *planner) tmpfsMount(m specs.Mount, at inroot.Path, why string) error {
-	t := bwrap.Tmpfs{Dst: at.Name, Mode: 0o755}
-	if path.Clean(m.Destination) == "/dev/shm" {
-		t.Mode = 0o777 | fs.ModeSticky
-	}
-	modeSet, err := tmpfsOptions(&t, m.Options)
+	o, err := tmpfsOptions(m.Options)
 	if err != nil {
 		return err
 	}
@@ -31,78 +28,129 @@ func (p *planner) tmpfsMount(m specs.Mount, at inroot.Path, why string) error {
 		if err := p.point(at, false, why); err != nil {
 			return err
 		}
-		p.memory(t, why)
+		t := bwrap.Tmpfs{Dst: at.Name, Mode: 0o777 | fs.ModeSticky}
+		// What hides the image's directory does not hide what a volume is like.
+		if info, _ := p.root.look(m.Destination); o.copyUp && info != nil && info.IsDir() {
+			p.alike(&t, info)
+		}
+		p.memory(o.over(t), o, why)
 		return nil
 	}
 	if !at.Mode.IsDir() {
-		return fmt.Errorf("%q is not a directory in the image", m.Destination)
+		return fmt.Errorf("%q is not a directory", m.Destination)
 	}
-	if r := p.view.region(at.Name); r.at == at.Name && r.kind != regionBind && slices.Contains(m.Options, "tmpcopyup") {
-		return nil // a link has led here before: it is writable already
-	}
-	info, fsys, dir := p.imageDir(at.Name)
-	if info == nil || !slices.Contains(m.Options, "tmpcopyup") {
-		p.memory(t, why)
+	r := p.view.region(at.Name)
+	if o.copyUp && r.at == at.Name && (r.kind == regionMemory || r.kind == regionOverlay) {
+		p.again(r, o)
 		return nil
 	}
-	if !modeSet {
-		t.Mode = info.Mode() &^ fs.ModeType
-	}
-	if p.root.Owner != nil {
-		t.UID, t.GID = p.root.Owner(info)
+	t := bwrap.Tmpfs{Dst: at.Name, Mode: at.Mode &^ fs.ModeType}
+	info, fsys, dir := p.shown(at.Name)
+	if info == nil || !o.copyUp {
+		p.memory(o.over(t), o, why)
+		return nil
 	}
 	empty, err := isEmpty(fsys, dir)
 	if err != nil {
 		return err
 	}
-	if empty {
-		p.memory(t, why)
-		return nil
+	switch {
+	case r.kind == regionBind && !empty:
+		p.unseeded(t.Dst, "a directory of the host is bound to "+r.at, "bind a directory to it with -v as well")
+		fallthrough
+	case r.kind == regionBind:
+		p.memory(o.over(t), o, why)
+	case empty:
+		p.alike(&t, info)
+		p.memory(o.over(t), o, why)
+	default:
+		p.alike(&t, info)
+		p.seeded(o.over(t), o, why)
 	}
-	return p.seeded(t, why)
+	return nil
 }
 
-func (p *planner) memory(t bwrap.Tmpfs, why string) {
-	p.view.mount(region{at: t.Dst, kind: regionMemory, step: p.add(t, why)})
-	if t.UID != 0 || t.GID != 0 {
-		if !p.Features.Stage {
-			p.notes = append(p.notes, Note{Field: t.Dst, Text: fmt.Sprintf("belongs to 0:0, not to %d:%d: %s", t.UID, t.GID, p.Features.Reason)})
-			t.UID, t.GID = 0, 0
-			p.steps[len(p.steps)-1].Op = t
-		}
+// alike gives the tmpfs the image's mode and owner.
+func (p *planner) alike(t *bwrap.Tmpfs, info fs.FileInfo) {
+	t.Mode = info.Mode() &^ fs.ModeType
+	if p.root.Owner != nil {
+		t.UID, t.GID = p.root.Owner(info)
 	}
+}
+
+// again is for a second tmpfs on one place, where a link has led here before:
+// what the first shows stays, with the options of the second.
+func (p *planner) again(r region, o tmpfsWish) {
+	switch op := p.steps[r.step].Op.(type) {
+	case bwrap.Tmpfs:
+		p.steps[r.step].Op = o.over(op)
+	case bwrap.Overlay:
+		t := o.over(bwrap.Tmpfs{Mode: op.Mode})
+		op.Mode = t.Mode
+		p.steps[r.step].Op = op
+		p.unsized(op.Dst, t.Size)
+	}
+	if o.readOnly && !slices.Contains(p.readOnly, r.step) {
+		p.readOnly = append(p.readOnly, r.step)
+	}
+}
+
+func (p *planner) memory(t bwrap.Tmpfs, o tmpfsWish, why string) {
+	if (t.UID != 0 || t.GID != 0) && !p.Features.Stage {
+		p.notes = append(p.notes, Note{Field: t.Dst, Text: fmt.Sprintf("belongs to 0:0, not to %d:%d: %s", t.UID, t.GID, p.Features.Reason)})
+		t.UID, t.GID = 0, 0
+	}
+	p.mounted(region{at: t.Dst, kind: regionMemory, mode: fs.ModeDir | t.Mode}, t, o, why)
+}
+
+func (p *planner) mounted(r region, op bwrap.Op, o tmpfsWish, why string) {
+	r.step = p.add(op, why)
+	if o.readOnly {
+		p.readOnly = append(p.readOnly, r.step)
+	}
+	p.view.mount(r)
 }
 
 // seeded shows the image's directory under a layer that takes the writes.
-func (p *planner) seeded(t bwrap.Tmpfs, why string) error {
+func (p *planner) seeded(t bwrap.Tmpfs, wish tmpfsWish, why string) {
 	if !p.Features.CanOverlay() {
-		p.gaps = append(p.gaps, Gap{
-			Field: "mounts[" + t.Dst + "].options.tmpcopyup", Effect: Lacks,
-			Reason: "what the image has there can't be shown without overlayfs: " + p.Features.Reason,
-			Remedy: "bind a directory with -v",
-		})
-		p.memory(t, why)
-		return nil
+		p.unseeded(t.Dst, "what the image has there can't be shown without overlayfs: "+p.Features.Reason, "bind a directory with -v")
+		p.memory(t, wish, why)
+		return
 	}
+	p.unsized(t.Dst, t.Size)
 	o := bwrap.Overlay{Dst: t.Dst, Mode: t.Mode, Owned: p.root.Owned}
 	for _, dir := range p.root.Dirs {
 		o.Lower = append(o.Lower, path.Join(dir, t.Dst))
 	}
-	p.view.mount(region{at: t.Dst, fsys: p.view.base, dir: strings.TrimPrefix(t.Dst, "/"), kind: regionOverlay, step: p.add(o, why)})
-	return nil
+	p.mounted(region{at: t.Dst, fsys: p.view.base, dir: strings.TrimPrefix(t.Dst, "/"), kind: regionOverlay}, o, wish, why)
 }
 
-// imageDir gives the image's own directory at a resolved destination; nil
-// where something else is mounted over it.
-func (p *planner) imageDir(name string) (fs.FileInfo, fs.ReadLinkFS, string) {
-	r := p.view.region(name)
-	if r.kind != regionRoot && r.kind != regionOverlay {
-		return nil, nil, ""
+func (p *planner) unseeded(dst, reason, remedy string) {
+	p.gaps = append(p.gaps, Gap{Field: "mounts[" + dst + "].options.tmpcopyup", Effect: Lacks, Reason: reason, Remedy: remedy})
+}
+
+// unsized tells of a limit that an overlay has no place for.
+func (p *planner) unsized(dst string, size int64) {
+	if size > 0 {
+		p.gaps = append(p.gaps, Gap{
+			Field: "mounts[" + dst + "].options.size", Effect: Lacks, Reason: "an overlay on what the image has there has no size of its own",
+			Remedy: "leave what the image has there out with notmpcopyup",
+		})
 	}
+}
+
+// shown gives the directory of the image or the host that is seen at a
+// resolved destination; nil where there is only what the plan makes. One of
+// the image's has the same name in the image: nothing shows it elsewhere.
+func (p *planner) shown(name string) (fs.FileInfo, fs.ReadLinkFS, string) {
 	if _, made := p.view.made[name]; made {
 		return nil, nil, ""
 	}
 	fsys, dir := p.view.locate(name)
+	if fsys == nil {
+		return nil, nil, ""
+	}
 	info, err := fsys.Lstat(dir)
 	if err != nil || !info.IsDir() {
 		return nil, nil, ""
@@ -118,34 +166,64 @@ func isEmpty(fsys fs.FS, dir string) (bool, error) {
 	return len(entries) == 0, err
 }
 
-// tmpfsOptions reads what of mount(8)'s options bubblewrap can give.
-func tmpfsOptions(t *bwrap.Tmpfs, options []string) (modeSet bool, err error) {
-	for _, o := range options {
-		key, value, _ := strings.Cut(o, "=")
+// tmpfsWish is what of mount(8)'s options bubblewrap or the stage can give.
+type tmpfsWish struct {
+	mode             *fs.FileMode
+	size             int64 // 0 where none is given
+	uid, gid         *int
+	copyUp, readOnly bool
+}
+
+// over gives the tmpfs with the options that are set.
+func (o tmpfsWish) over(t bwrap.Tmpfs) bwrap.Tmpfs {
+	if o.mode != nil {
+		t.Mode = *o.mode
+	}
+	if o.size != 0 {
+		t.Size = o.size
+	}
+	if o.uid != nil {
+		t.UID = *o.uid
+	}
+	if o.gid != nil {
+		t.GID = *o.gid
+	}
+	return t
+}
+
+func tmpfsOptions(options []string) (o tmpfsWish, err error) {
+	for _, option := range options {
+		key, value, _ := strings.Cut(option, "=")
 		switch key {
 		case "mode":
 			mode, err := strconv.ParseUint(value, 8, 12)
 			if err != nil {
-				return false, fmt.Errorf("option %q: no octal mode", o)
+				return o, fmt.Errorf("option %q: no octal mode", option)
 			}
-			t.Mode, modeSet = fileMode(uint32(mode)), true
+			m := fileMode(uint32(mode))
+			o.mode = &m
 		case "uid", "gid":
 			id, err := strconv.ParseUint(value, 10, 31)
 			if err != nil {
-				return false, fmt.Errorf("option %q: no id", o)
+				return o, fmt.Errorf("option %q: no id", option)
 			}
+			n := int(id)
 			if key == "uid" {
-				t.UID = int(id)
+				o.uid = &n
 			} else {
-				t.GID = int(id)
+				o.gid = &n
 			}
 		case "size":
-			if t.Size, err = parseSize(value); err != nil {
-				return false, fmt.Errorf("option %q: %w", o, err)
+			if o.size, err = parseSize(value); err != nil {
+				return o, fmt.Errorf("option %q: %w", option, err)
 			}
+		case "tmpcopyup":
+			o.copyUp = true
+		case "ro", "rw":
+			o.readOnly = key == "ro"
 		}
 	}
-	return modeSet, nil
+	return o, nil
 }
 
 // fileMode turns the twelve bits of chmod(2) into Go's.

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"io/fs"
 	"path"
 	"strings"
@@ -14,13 +15,14 @@ import (
 type view struct {
 	base   fs.ReadLinkFS
 	mounts []region
-	made   map[string]fs.FileMode // by absolute path
+	made   map[string]madeInfo // by absolute path
 }
 
 // region is the part of the tree below a mount.
 type region struct {
 	at   string        // absolute, resolved
 	fsys fs.ReadLinkFS // what it shows; nil where nothing is known or nothing is there
+	mode fs.FileMode   // of at itself where fsys is nil; 0 is a directory
 	dir  string        // the directory of fsys that it shows, "." or like "var/lib"
 	kind regionKind
 	step int // of the plan, -1 for the root
@@ -38,7 +40,7 @@ const (
 )
 
 func newView(base fs.ReadLinkFS) *view {
-	return &view{base: base, made: map[string]fs.FileMode{}}
+	return &view{base: base, made: map[string]madeInfo{}}
 }
 
 // region gives the mount that name, absolute and resolved, lies in.
@@ -46,7 +48,7 @@ func (v *view) region(name string) region {
 	best := region{at: "/", fsys: v.base, dir: ".", kind: regionRoot, step: -1}
 	for _, r := range v.mounts {
 		if within(name, r.at) {
-			best = r // mounts come parents first; of two on one place the later counts
+			best = r // a later mount hides what it covers of the earlier ones
 		}
 	}
 	return best
@@ -68,13 +70,18 @@ func (v *view) mount(r region) {
 
 // make notes that name and its missing parents will be there.
 func (v *view) make(name string, mode fs.FileMode) {
-	v.made[name] = mode
+	v.made[name] = madeInfo{name: path.Base(name), mode: mode}
 	for dir := path.Dir(name); dir != "/"; dir = path.Dir(dir) {
 		if _, err := v.Lstat(dir[1:]); err == nil {
 			return
 		}
-		v.made[dir] = fs.ModeDir | 0o755
+		v.made[dir] = madeInfo{name: path.Base(dir), mode: fs.ModeDir | 0o755}
 	}
+}
+
+// link notes that name will be a symlink.
+func (v *view) link(name, target string) {
+	v.made[name] = madeInfo{name: path.Base(name), mode: fs.ModeSymlink | 0o777, target: target}
 }
 
 // at gives the fsys and the name in it for a name of the view.
@@ -88,13 +95,13 @@ func (v *view) locate(name string) (fs.ReadLinkFS, string) {
 // Lstat is that of fs.ReadLinkFS.
 func (v *view) Lstat(name string) (fs.FileInfo, error) {
 	abs := path.Join("/", name)
-	if mode, ok := v.made[abs]; ok {
-		return madeInfo{name: path.Base(abs), mode: mode}, nil
+	if info, ok := v.made[abs]; ok {
+		return info, nil
 	}
 	fsys, in := v.locate(name)
 	if fsys == nil {
-		if v.region(abs).at == abs {
-			return madeInfo{name: path.Base(abs), mode: fs.ModeDir | 0o755}, nil
+		if r := v.region(abs); r.at == abs {
+			return madeInfo{name: path.Base(abs), mode: cmp.Or(r.mode, fs.ModeDir|0o755)}, nil
 		}
 		return nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrNotExist}
 	}
@@ -103,6 +110,9 @@ func (v *view) Lstat(name string) (fs.FileInfo, error) {
 
 // ReadLink is that of fs.ReadLinkFS.
 func (v *view) ReadLink(name string) (string, error) {
+	if info, ok := v.made[path.Join("/", name)]; ok && info.target != "" {
+		return info.target, nil
+	}
 	fsys, in := v.locate(name)
 	if fsys == nil {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrNotExist}
@@ -117,8 +127,9 @@ func (v *view) Open(name string) (fs.File, error) {
 
 // madeInfo describes what is not there yet.
 type madeInfo struct {
-	name string
-	mode fs.FileMode
+	name   string
+	mode   fs.FileMode
+	target string // of a symlink
 }
 
 func (i madeInfo) Name() string       { return i.name }

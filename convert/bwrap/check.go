@@ -9,7 +9,8 @@ import (
 
 // Check reports every fault that would make bubblewrap do something else than
 // the plan says: a destination that is not absolute and clean, a NUL byte
-// (arguments travel separated by NUL), a process without arguments.
+// (arguments travel separated by NUL), a mount point outside of its overlay,
+// a process without arguments.
 func (p *Plan) Check() error {
 	var errs []error
 	for i, s := range p.Steps {
@@ -19,6 +20,18 @@ func (p *Plan) Check() error {
 		for _, source := range sources(s.Op) {
 			if !clean(source) {
 				errs = append(errs, fmt.Errorf("mounts[%d]: source %q is not absolute and clean", i, source))
+			}
+		}
+		switch o := s.Op.(type) {
+		case Overlay:
+			for _, point := range o.Points {
+				if !clean(point.Path) || point.Path == o.Dst || !within(point.Path, o.Dst) {
+					errs = append(errs, fmt.Errorf("mounts[%d]: mount point %q is not clean and below %q", i, point.Path, o.Dst))
+				}
+			}
+		case Symlink:
+			if o.Target == "" || strings.ContainsRune(o.Target, 0) {
+				errs = append(errs, fmt.Errorf("mounts[%d]: %q: target %q can't be one of a symlink", i, o.Dst, o.Target))
 			}
 		}
 	}
@@ -58,4 +71,9 @@ func sources(op Op) []string {
 
 func clean(p string) bool {
 	return path.IsAbs(p) && path.Clean(p) == p && !strings.ContainsRune(p, 0)
+}
+
+// within says whether the clean path name is dir or lies below it.
+func within(name, dir string) bool {
+	return dir == "/" || name == dir || strings.HasPrefix(name, dir+"/")
 }

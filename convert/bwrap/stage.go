@@ -1,6 +1,9 @@
 package bwrap
 
-import "path"
+import (
+	"path"
+	"slices"
+)
 
 // Stage is the part of a plan that the runner mounts itself, in a mount
 // namespace of its own, before bubblewrap starts. bubblewrap reads the mount
@@ -29,16 +32,16 @@ func stageable(op Op) bool {
 }
 
 // split divides the steps between the stage and bubblewrap, both in order.
-// What lies in a mount of bubblewrap's is bubblewrap's too.
+// What lies in a mount of bubblewrap's is bubblewrap's too, and so is what is
+// mounted over one: the stage is done before bubblewrap begins.
 func split(steps []Step) (staged, rest []Op) {
 	var theirs []string
 	for _, s := range steps {
 		dst := s.Op.Dest()
-		below := false
-		for _, t := range theirs {
-			below = below || dst == t || len(dst) > len(t) && dst[:len(t)+1] == t+"/"
-		}
-		if below || !stageable(s.Op) {
+		_, remount := s.Op.(RemountRO) // covers nothing, and / is remounted last
+		if !stageable(s.Op) || slices.ContainsFunc(theirs, func(t string) bool {
+			return within(dst, t) || !remount && within(t, dst)
+		}) {
 			theirs = append(theirs, dst)
 			rest = append(rest, s.Op)
 			continue
