@@ -118,6 +118,11 @@ func (m *stageMounter) bind(o bwrap.Bind) error {
 		return fmt.Errorf("bind %s: set flags: %w", o.Src, err)
 	}
 	at, err := m.target(o.Dst)
+	if err == unix.ENOENT {
+		// As bubblewrap does: a plan names no mount points in directories
+		// that can be written to.
+		at, err = m.makeTarget(tree, o.Dst)
+	}
 	if err != nil {
 		return err
 	}
@@ -126,6 +131,34 @@ func (m *stageMounter) bind(o bwrap.Bind) error {
 		return fmt.Errorf("bind %s: %w", o.Src, err)
 	}
 	return nil
+}
+
+// makeTarget makes a mount point of the source's kind.
+func (m *stageMounter) makeTarget(tree int, dst string) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(tree, &st); err != nil {
+		return -1, err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if err := m.mkdir(bwrap.Dir{Dst: dst, Mode: 0o755}); err != nil {
+			return -1, err
+		}
+		return m.target(dst)
+	}
+	if err := m.mkparent(dst); err != nil {
+		return -1, err
+	}
+	parent, name, err := m.parent(dst)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(parent)
+	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return -1, err
+	}
+	unix.Close(fd)
+	return m.target(dst)
 }
 
 func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
@@ -139,20 +172,8 @@ func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
 	return nil
 }
 
-// file binds a file of the stage's tmpfs, over one that is made where it is
-// missing.
+// file binds a file of the stage's tmpfs.
 func (m *stageMounter) file(o bwrap.File) error {
-	parent, name, err := m.parent(o.Dst)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(parent)
-	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o444)
-	if err == nil {
-		unix.Close(fd)
-	} else if err != unix.EEXIST && err != unix.EROFS {
-		return err
-	}
 	src := m.next("file")
 	if err := os.WriteFile(src, o.Data, o.Mode.Perm()); err != nil {
 		return err
@@ -161,15 +182,8 @@ func (m *stageMounter) file(o bwrap.File) error {
 }
 
 func (m *stageMounter) mkdir(o bwrap.Dir) error {
-	// Parents first: a plan names only the last of several missing ones.
-	if dir := filepath.Dir(o.Dst); dir != "/" {
-		if fd, err := m.target(dir); err == unix.ENOENT {
-			if err := m.mkdir(bwrap.Dir{Dst: dir, Mode: 0o755}); err != nil {
-				return err
-			}
-		} else if err == nil {
-			unix.Close(fd)
-		}
+	if err := m.mkparent(o.Dst); err != nil {
+		return err
 	}
 	parent, name, err := m.parent(o.Dst)
 	if err != nil {
@@ -180,6 +194,20 @@ func (m *stageMounter) mkdir(o bwrap.Dir) error {
 		return fmt.Errorf("mkdir: %w", err)
 	}
 	return nil
+}
+
+// mkparent makes the directories above dst: a plan names only the last of
+// several missing ones.
+func (m *stageMounter) mkparent(dst string) error {
+	dir := filepath.Dir(dst)
+	fd, err := m.target(dir)
+	if err == unix.ENOENT {
+		return m.mkdir(bwrap.Dir{Dst: dir, Mode: 0o755})
+	}
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
 func (m *stageMounter) symlink(o bwrap.Symlink) error {

@@ -81,7 +81,7 @@ func (f *containerFlags) check() error {
 	for _, refused := range []struct{ name, why, hint string }{
 		{"tty", "-t: a terminal of its own is not supported yet", "leave it out: the command has the caller's stdin, stdout and stderr"},
 		{"detach", "-d: there is no daemon to leave a sandbox with", "use the shell's &, or a service manager"},
-		{"name", "--name: a sandbox has no name, it lives as long as the command", ""},
+		{"name", "--name: a sandbox has no name, it lives as long as the command", "leave it out"},
 		{"pull", "--pull: nothing is fetched from a registry", "crane pull --format=oci or skopeo copy writes an image directory"},
 	} {
 		if f.flags.Changed(refused.name) {

@@ -43,6 +43,9 @@ func (f *containerFlags) options(command []string) (convert.Options, error) {
 	}
 	for _, t := range f.tmpfs {
 		dst, opts, _ := strings.Cut(t, ":")
+		if !filepath.IsAbs(dst) {
+			return o, fmt.Errorf("--tmpfs: destination %q is not absolute", dst)
+		}
 		tmpfs := convert.Tmpfs{Destination: dst}
 		if opts != "" {
 			tmpfs.Options = strings.Split(opts, ",")
@@ -101,6 +104,9 @@ func readEnvFile(file string) ([]string, error) {
 // parseVolume reads SRC:DST[:OPTIONS] or DST.
 func parseVolume(s string) (convert.Volume, error) {
 	parts := strings.Split(s, ":")
+	if len(parts) < 4 && !filepath.IsAbs(parts[min(1, len(parts)-1)]) {
+		return convert.Volume{}, fmt.Errorf("-v: %q: destination %q is not absolute", s, parts[min(1, len(parts)-1)])
+	}
 	if len(parts) == 1 {
 		return convert.Volume{Destination: s}, nil
 	}

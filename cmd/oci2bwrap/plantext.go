@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -75,74 +74,6 @@ func namespaceWords(n bwrap.Namespaces) (own, shared string) {
 		}
 	}
 	return strings.Join(owns, " "), strings.Join(shares, " ")
-}
-
-// mounts writes the steps as a tree: each below the mount that it lies in.
-func (t planPrinter) mounts() {
-	fmt.Fprintln(t.w, "\nmounts")
-	var open []string // the mounts around the current step
-	for _, s := range t.planned.Plan.Steps {
-		dst := s.Op.Dest()
-		for len(open) > 0 && !inside(dst, open[len(open)-1]) {
-			open = open[:len(open)-1]
-		}
-		name := strings.Repeat("  ", len(open)+1) + dst
-		fmt.Fprintf(t.w, "%-34s %-40s # %s\n", printable(name), printable(describe(s.Op)), printable(s.Why))
-		if o, ok := s.Op.(bwrap.Overlay); ok {
-			for _, p := range o.Points {
-				fmt.Fprintf(t.w, "%s%s: made, the image lacks it\n", strings.Repeat("  ", len(open)+3), printable(p.Path))
-			}
-		}
-		if len(open) == 0 || open[len(open)-1] != dst {
-			open = append(open, dst)
-		}
-	}
-}
-
-func inside(name, dir string) bool {
-	return dir == "/" || name == dir || strings.HasPrefix(name, dir+"/")
-}
-
-// describe says what a step does, in a few words.
-func describe(op bwrap.Op) string {
-	switch o := op.(type) {
-	case bwrap.Bind:
-		how := "read-write"
-		if o.ReadOnly {
-			how = "read-only"
-		}
-		return fmt.Sprintf("%s, %s", o.Src, how)
-	case bwrap.Tmpfs:
-		text := fmt.Sprintf("empty, mode %04o", o.Mode.Perm())
-		if o.UID != 0 || o.GID != 0 {
-			text += fmt.Sprintf(", owner %d:%d", o.UID, o.GID)
-		}
-		if o.Size > 0 {
-			text += fmt.Sprintf(", at most %d KiB", o.Size>>10)
-		}
-		return text
-	case bwrap.Overlay:
-		from := make([]string, len(o.Lower))
-		for i, l := range o.Lower {
-			from[i] = path.Clean(l)
-		}
-		return "writes vanish, over " + strings.Join(from, " + ")
-	case bwrap.Dir:
-		return "directory"
-	case bwrap.File:
-		return fmt.Sprintf("file of %d bytes", len(o.Data))
-	case bwrap.Symlink:
-		return "-> " + o.Target
-	case bwrap.Proc:
-		return "procfs"
-	case bwrap.Dev:
-		return "standard devices"
-	case bwrap.Mqueue:
-		return "message queues"
-	case bwrap.RemountRO:
-		return "read-only from here"
-	}
-	return ""
 }
 
 func (t planPrinter) gaps() {

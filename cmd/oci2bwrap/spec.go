@@ -49,7 +49,7 @@ func runSpec(ctx context.Context, f *containerFlags, std stdio, args []string) e
 			fmt.Fprintf(std.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
 		}
 		if files := slices.Sorted(maps.Keys(s.result.Files)); len(files) > 0 {
-			fmt.Fprintf(std.err, "oci2bwrap: note: mounts: the bundle needs %s, which unpack writes\n", strings.Join(files, ", "))
+			fmt.Fprintf(std.err, "oci2bwrap: note: mounts: the bundle has to hold %s\n", strings.Join(files, ", "))
 		}
 	}
 	doc, err := json.MarshalIndent(s.result.Spec, "", "\t")

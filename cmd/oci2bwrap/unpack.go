@@ -119,7 +119,12 @@ func bundleSpec(img *layout.Image, dir string) (*convert.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return convert.Spec(img.Config, root, host, convert.Options{})
+	var o convert.Options
+	c := img.Config.Config
+	if len(c.Entrypoint)+len(c.Cmd) == 0 {
+		o.Command = []string{"sh"} // as runc spec has it: a bundle can't be without
+	}
+	return convert.Spec(img.Config, root, host, o)
 }
 
 func writeBundle(dir string, res *convert.Result) error {
