@@ -63,11 +63,7 @@ func scanWhiteouts(ctx context.Context, root string, left *int64) (*DirWhiteouts
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		name := filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(file, root), "/"))
-		if name == "" {
-			name = "."
-		}
-		marked, err := w.note(file, name, d)
+		marked, err := w.note(file, nameBelow(root, file), d)
 		if marked && d.IsDir() {
 			return fs.SkipDir
 		}
@@ -81,6 +77,15 @@ func scanWhiteouts(ctx context.Context, root string, left *int64) (*DirWhiteouts
 		*list = slices.Compact(*list)
 	}
 	return w, nil
+}
+
+// nameBelow is a file's name below root, "." for root itself.
+func nameBelow(root, file string) string {
+	name := strings.TrimPrefix(strings.TrimPrefix(file, root), "/")
+	if name == "" {
+		return "."
+	}
+	return name
 }
 
 // note notes what an entry says about lower directories. marked says that the

@@ -58,12 +58,17 @@ type UnpackOptions struct {
 
 // Unpack applies the layers of img in order (image-spec, layer.md) into dir,
 // which must not exist, and its parent must, or be an empty directory. Every
-// layer is verified. On failure all that was written is removed.
+// layer is verified. An image that is directories is copied. On failure all
+// that was written is removed.
 func Unpack(ctx context.Context, img *Image, dir string, o UnpackOptions) error {
 	if err := o.Ownership.check(); err != nil {
 		return err
 	}
 	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	layers, err := img.toUnpack(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func Unpack(ctx context.Context, img *Image, dir string, o UnpackOptions) error 
 	if err := checkEmpty(d, info); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	err = newApplier(ctx, int(d.Fd()), o).apply(img.Layers)
+	err = newApplier(ctx, int(d.Fd()), o).apply(layers)
 	if err == nil {
 		return nil
 	}
