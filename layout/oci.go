@@ -123,6 +123,20 @@ func (o *ociImages) ofItems(s *selection) ([]*candidate, error) {
 	return filter(s.usable(), func(c *candidate) bool { return configs[c.img.ConfigDigest] }), nil
 }
 
+// addItemNames adds the names that docker's document has for the candidates
+// that are loaded.
+func (o *ociImages) addItemNames(s *selection) {
+	for _, c := range s.usable() {
+		for _, item := range o.items {
+			if c.img != nil && configDigest(item.Config) == c.img.ConfigDigest {
+				for _, name := range item.RepoTags {
+					c.names = with(c.names, name)
+				}
+			}
+		}
+	}
+}
+
 // expand adds the manifests of an index, and of the indexes it names, to
 // s.found. of has the names of the index itself.
 func (o *ociImages) expand(s *selection, descs []v1.Descriptor, of candidate, depth int64) error {

@@ -77,9 +77,9 @@ func (s *selection) choose() (*Image, error) {
 	case len(s.usable()) == 0:
 		return nil, s.noImage()
 	case len(best) == 0:
-		return nil, fmt.Errorf("no image for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(s.platforms()), ", "))
+		return nil, &choiceError{fmt.Errorf("no image for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(s.platforms()), ", "))}
 	case distinct(best) > 1:
-		return nil, s.ambiguous(best)
+		return nil, &choiceError{s.ambiguous(best)}
 	}
 	c := best[0]
 	if err := s.load(c); err != nil {
@@ -97,6 +97,11 @@ func (s *selection) choose() (*Image, error) {
 	}
 	return c.img, nil
 }
+
+// choiceError says that there are images, but not one that is meant.
+type choiceError struct{ error }
+
+func (e *choiceError) Unwrap() error { return e.error }
 
 // settle loads those of cands whose platform isn't known, or all.
 func (s *selection) settle(cands []*candidate, all bool) error {
