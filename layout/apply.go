@@ -16,7 +16,11 @@ import (
 type applier struct {
 	*tree
 	ctx     context.Context
-	o       UnpackOptions  // Limits filled in
+	o       UnpackOptions // Limits filled in
+	count   *meter
+	umask   uint32 // and what else takes bits from a new file's mode
+	uid     int    // whom new files belong to
+	gid     int
 	entries int64          // so far
 	sparse  int64          // bytes claimed by sparse files so far
 	skipped map[place]bool // device nodes that were left out
@@ -41,9 +45,14 @@ func (a *applier) apply(layers []Layer) error {
 	if err := a.prepareRoot(); err != nil {
 		return err
 	}
+	a.count = newMeter(a.o.Progress, layers, 1)
+	defer a.count.stop()
+	streams := newAhead(a.ctx, layers, a.o.Limits, a.count)
+	defer streams.close()
 	for n := range layers {
 		a.layer = n
-		if err := a.applyLayer(&layers[n]); err != nil {
+		a.count.layer.Store(int64(n + 1))
+		if err := a.applyLayer(streams); err != nil {
 			if a.ctx.Err() != nil {
 				return context.Cause(a.ctx)
 			}
@@ -54,7 +63,7 @@ func (a *applier) apply(layers []Layer) error {
 }
 
 // prepareRoot keeps what the directory inherited (set-gid bit, default ACL)
-// from reaching what is made in it, and looks at what the umask takes.
+// from reaching what is made in it, and looks at what new files are like.
 func (a *applier) prepareRoot() error {
 	for _, name := range []string{"system.posix_acl_default", "system.posix_acl_access"} {
 		// Absent or unsupported is what is wanted.
@@ -66,21 +75,25 @@ func (a *applier) prepareRoot() error {
 	if err := unix.Fchmod(a.rootFD, 0o700); err != nil {
 		return err
 	}
-	const probe = "umask"
-	if err := unix.Mkdirat(a.rootFD, probe, 0o700); err != nil {
+	const probe = "probe"
+	fd, err := openat(a.rootFD, probe, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o777)
+	if err != nil {
 		return err
 	}
 	var st unix.Stat_t
-	if err := unix.Fstatat(a.rootFD, probe, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	err = unix.Fstat(fd, &st)
+	unix.Close(fd)
+	if err != nil {
 		return err
 	}
-	a.chmod = st.Mode&0o700 != 0o700
-	return unix.Unlinkat(a.rootFD, probe, unix.AT_REMOVEDIR)
+	a.umask, a.uid, a.gid = 0o777&^st.Mode, int(st.Uid), int(st.Gid)
+	a.chmod = a.umask&0o700 != 0
+	return unix.Unlinkat(a.rootFD, probe, 0)
 }
 
 // applyLayer applies one layer and verifies it to its end.
-func (a *applier) applyLayer(layer *Layer) error {
-	s, err := openStream(a.ctx, layer, a.o.Limits)
+func (a *applier) applyLayer(streams *ahead) error {
+	s, err := streams.stream()
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func timespec(t time.Time) unix.Timespec {
 // settle gives a new entry that is no directory its owner and times. The mode
 // is the caller's business: chown clears set-id bits, so it comes after.
 func (a *applier) settle(dirfd int, name string, m meta) error {
-	if a.o.Ownership == Real {
+	if a.o.Ownership == Real && (m.uid != a.uid || m.gid != a.gid) {
 		if err := unix.Fchownat(dirfd, name, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return fmt.Errorf("chown to %d:%d: %w", m.uid, m.gid, err)
 		}
@@ -78,7 +78,7 @@ func (a *applier) finish(d *dir) error {
 	if err != nil {
 		return fmt.Errorf("directory %s: %w", quote(d.path()), err)
 	}
-	if a.o.Ownership == Real {
+	if a.o.Ownership == Real && (d.meta.uid != a.uid || d.meta.gid != a.gid) {
 		if err := unix.Fchown(fd, d.meta.uid, d.meta.gid); err != nil {
 			return fmt.Errorf("directory %s: chown to %d:%d: %w", quote(d.path()), d.meta.uid, d.meta.gid, err)
 		}

@@ -91,7 +91,13 @@ func (a *applier) regular(parent *dir, base, name string, hdr *tar.Header, m met
 	}
 	return a.replace(parent, base, func(dirfd int) error {
 		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-		fd, err := openat(dirfd, base, flags, 0o600)
+		// A mode that survives open needs no chmod. Set-id bits don't
+		// survive chown.
+		mode := uint32(0o600)
+		if m.mode&^0o777 == 0 && m.mode&a.umask == 0 {
+			mode = m.mode
+		}
+		fd, err := openat(dirfd, base, flags, mode)
 		if err != nil {
 			return err
 		}
@@ -107,7 +113,9 @@ func (a *applier) regular(parent *dir, base, name string, hdr *tar.Header, m met
 			// After chown, which clears capabilities; before the mode,
 			// which may forbid it.
 			a.setXattrs(fd, name, a.xattrsOf(hdr, name))
-			err = unix.Fchmod(fd, m.mode)
+			if mode != m.mode {
+				err = unix.Fchmod(fd, m.mode)
+			}
 		}
 		return also(err, unix.Close(fd))
 	})

@@ -19,18 +19,20 @@ import (
 const (
 	chunkSize  = 256 << 10
 	chunkCount = 6
+	aheadCount = 64 // before the last stage, so that a layer can be read ahead of its turn
 )
 
 // stream is the decompressed content of a layer, verified at its end.
 type stream struct {
 	layer  *Layer
+	pool   *chunkPool
 	stages []*stage
 	last   *stage
 	closer []io.Closer
 }
 
 // openStream starts reading a layer. Its stages end with ctx, or by close.
-func openStream(ctx context.Context, layer *Layer, limits Limits) (*stream, error) {
+func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPool, count *meter) (*stream, error) {
 	diff, err := v1.Hasher(layer.DiffID.Algorithm)
 	if err != nil {
 		return nil, err
@@ -39,19 +41,19 @@ func openStream(ctx context.Context, layer *Layer, limits Limits) (*stream, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{layer: layer, closer: []io.Closer{blob}}
-	compressed := s.add(ctx, blob, nil)
+	s := &stream{layer: layer, pool: pool, closer: []io.Closer{blob}}
+	compressed := s.add(ctx, count.reader(blob), nil, chunkCount)
 	plain := &lazy{r: compressed}
 	s.closer = append(s.closer, plain)
 	bounded := &ratioReader{r: plain, max: mostFor(layer.Size, limits.Ratio), limit: limits.Ratio}
-	s.add(ctx, bounded, nil)
-	s.last = s.add(ctx, s.last, diff)
+	s.add(ctx, bounded, nil, chunkCount)
+	s.last = s.add(ctx, s.last, diff, aheadCount)
 	return s, nil
 }
 
-// add starts a stage that reads r, and returns it.
-func (s *stream) add(ctx context.Context, r io.Reader, h hash.Hash) *stage {
-	st := newStage(ctx, r, h)
+// add starts a stage that reads r up to chunks ahead, and returns it.
+func (s *stream) add(ctx context.Context, r io.Reader, h hash.Hash, chunks int) *stage {
+	st := newStage(ctx, r, h, s.pool, chunks)
 	s.stages = append(s.stages, st)
 	s.last = st
 	return st
@@ -101,6 +103,7 @@ func (s *stream) close() {
 	}
 	for _, st := range s.stages {
 		st.wg.Wait()
+		st.release()
 	}
 	for _, c := range s.closer {
 		_ = c.Close()
@@ -156,6 +159,7 @@ func (r *ratioReader) Read(p []byte) (int, error) {
 
 // stage reads ahead of its reader in a goroutine of its own.
 type stage struct {
+	pool   *chunkPool
 	hash   hash.Hash // over all that was read; valid after io.EOF; may be nil
 	full   chan chunk
 	free   chan []byte
@@ -173,15 +177,16 @@ type chunk struct {
 	err error // after b
 }
 
-func newStage(ctx context.Context, r io.Reader, h hash.Hash) *stage {
+func newStage(ctx context.Context, r io.Reader, h hash.Hash, pool *chunkPool, chunks int) *stage {
 	s := &stage{
+		pool: pool,
 		hash: h,
-		full: make(chan chunk, chunkCount),
-		free: make(chan []byte, chunkCount),
+		full: make(chan chunk, chunks),
+		free: make(chan []byte, chunks),
 		done: make(chan struct{}),
 		ctx:  ctx,
 	}
-	for range chunkCount {
+	for range chunks {
 		s.free <- nil
 	}
 	s.wg.Go(func() { s.run(r) })
@@ -199,7 +204,7 @@ func (s *stage) run(r io.Reader) {
 			return
 		}
 		if b == nil {
-			b = make([]byte, chunkSize)
+			b = s.pool.get()
 		}
 		n, err := fill(r, b[:cap(b)])
 		if s.hash != nil {
@@ -252,3 +257,23 @@ func (s *stage) Read(p []byte) (int, error) {
 }
 
 func (s *stage) stop() { s.once.Do(func() { close(s.done) }) }
+
+// release gives back the buffers of a stage that has ended.
+func (s *stage) release() {
+	if s.buf != nil {
+		s.pool.put(s.buf[:chunkSize])
+		s.buf, s.unread = nil, nil
+	}
+	for range cap(s.full) {
+		select {
+		case c := <-s.full:
+			s.pool.put(c.b[:chunkSize])
+		case b := <-s.free:
+			if b != nil {
+				s.pool.put(b[:chunkSize])
+			}
+		default:
+			return
+		}
+	}
+}

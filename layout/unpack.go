@@ -54,6 +54,10 @@ type UnpackOptions struct {
 	Devices   bool          // make device nodes where the kernel allows it
 	OnSkip    func(Skipped) // called for what is left out; may be nil
 	Limits    Limits
+
+	// Progress, if not nil, is told some ten times a second, from another
+	// goroutine but never after Unpack has returned.
+	Progress func(Progress)
 }
 
 // Unpack applies the layers of img in order (image-spec, layer.md) into dir,
