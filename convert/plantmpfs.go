@@ -41,7 +41,7 @@ func (p *planner) tmpfsMount(m specs.Mount, at inroot.Path, why string) error {
 	}
 	r := p.view.region(at.Name)
 	if o.copyUp && r.at == at.Name && (r.kind == regionMemory || r.kind == regionOverlay) {
-		p.again(r, o)
+		p.again(r, o, why)
 		return nil
 	}
 	t := bwrap.Tmpfs{Dst: at.Name, Mode: at.Mode &^ fs.ModeType}
@@ -80,7 +80,8 @@ func (p *planner) alike(t *bwrap.Tmpfs, info fs.FileInfo) {
 
 // again is for a second tmpfs on one place, where a link has led here before:
 // what the first shows stays, with the options of the second.
-func (p *planner) again(r region, o tmpfsWish) {
+func (p *planner) again(r region, o tmpfsWish, why string) {
+	p.steps[r.step].Why = why
 	switch op := p.steps[r.step].Op.(type) {
 	case bwrap.Tmpfs:
 		p.steps[r.step].Op = o.over(op)
