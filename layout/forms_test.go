@@ -333,7 +333,8 @@ func packed(t testing.TB, dir string) []byte {
 	t.Helper()
 	var entries []ent
 	for name, what := range snapshot(t, dir) {
-		if body, ok := strings.CutPrefix(what, "file 0644 "); ok {
+		if rest, ok := strings.CutPrefix(what, "file "); ok {
+			_, body, _ := strings.Cut(rest, " ")
 			entries = append(entries, file(name, body))
 		}
 	}

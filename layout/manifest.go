@@ -27,7 +27,7 @@ func loadConfig(dir *blobs, desc v1.Descriptor, raw []byte) (img *Image, why str
 	if err != nil {
 		return nil, "", fmt.Errorf("manifest %s: %w", desc.Digest, err)
 	}
-	if m.ArtifactType != "" {
+	if m.ArtifactType != "" && !configTypes[m.ArtifactType] {
 		return nil, "an artifact of type " + quote(m.ArtifactType), nil
 	}
 	if !configTypes[string(m.Config.MediaType)] {

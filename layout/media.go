@@ -67,7 +67,7 @@ func passOver(d v1.Descriptor) string {
 		return "an attestation"
 	case d.Platform != nil && d.Platform.OS == "unknown" && d.Platform.Architecture == "unknown":
 		return "an attestation"
-	case d.ArtifactType != "":
+	case d.ArtifactType != "" && !configTypes[d.ArtifactType]:
 		return "an artifact of type " + quote(d.ArtifactType)
 	case strings.HasPrefix(mediaType, "application/vnd.docker.distribution.manifest.v1+"):
 		return "a docker schema 1 image, which is not supported"

@@ -53,6 +53,12 @@ var selectionRules = []struct {
 		l.index(a)
 		return a
 	}},
+	{name: "a descriptor that repeats its config's type", build: func(l *layoutDir) v1.Descriptor {
+		a := l.manifest("linux/amd64")
+		a.ArtifactType = ociConfig
+		l.index(a)
+		return a
+	}},
 	{name: "ambiguous", err: "several images for platform linux/amd64 (has: v1, v2)", build: func(l *layoutDir) v1.Descriptor {
 		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
 		l.index(withTag(a, "v2"), withTag(b, "v1"))
