@@ -18,6 +18,7 @@ import (
 
 // initSpec is what the init is told by the runner.
 type initSpec struct {
+	Late       []wireOp // mounts to be made first
 	Args, Env  []exact
 	Cwd        exact
 	UID, GID   int
@@ -56,13 +57,21 @@ func initMain(args []string) int {
 		return 125
 	}
 	unix.CloseOnExec(s.SocketFD)
+	ops, err := unwireOps(s.Late)
+	if err == nil {
+		err = mountLate(ops)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "init:", err)
+		return 125
+	}
 	if _, err := unix.Write(s.SocketFD, []byte{'r'}); err != nil {
 		return 125
 	}
 	if !awaitStart(s.SocketFD) {
 		return 125
 	}
-	err := become(&s)
+	err = become(&s)
 	var report *ExecError
 	if !errors.As(err, &report) {
 		report = &ExecError{Code: 125, Msg: err.Error()}

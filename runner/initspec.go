@@ -44,6 +44,11 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 		}
 		s.Rlimits = append(s.Rlimits, rlimit{Resource: n, Soft: l.Soft, Hard: l.Hard})
 	}
+	late, err := wireOps(c.Late)
+	if err != nil {
+		return nil, err
+	}
+	s.Late = late
 	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {
 		return nil, err

@@ -257,7 +257,7 @@ func (l *launch) failure(s *Sandbox) error {
 	if text == "" {
 		text = fmt.Sprintf("ended before the sandbox stood, with status %d", s.status.ExitStatus())
 	}
-	if strings.HasPrefix(text, "stage:") || strings.HasPrefix(text, "bwrap:") {
+	if strings.HasPrefix(text, "stage:") || strings.HasPrefix(text, "init:") || strings.HasPrefix(text, "bwrap:") {
 		return &Error{Msg: text, Remedy: remedy(text)}
 	}
 	return &Error{Msg: "bwrap: " + text, Remedy: remedy(text)}

@@ -26,9 +26,25 @@ func mountStage(s *bwrap.Stage, userNamespace bool) error {
 	if err := os.Mkdir(m.root, 0o755); err != nil {
 		return fmt.Errorf("stage: %w", err)
 	}
-	for _, op := range s.Ops {
+	if err := m.all(s.Ops); err != nil {
+		return fmt.Errorf("stage: %w", err)
+	}
+	return nil
+}
+
+// mountLate carries out, inside the sandbox, what had to wait for
+// bubblewrap's own mounts.
+func mountLate(ops []bwrap.Op) error {
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	m := stageMounter{root: "/"}
+	return m.all(ops)
+}
+
+func (m *stageMounter) all(ops []bwrap.Op) error {
+	for _, op := range ops {
 		if err := m.do(op); err != nil {
-			return fmt.Errorf("stage: %s: %w", op.Dest(), err)
+			return fmt.Errorf("%s: %w", op.Dest(), err)
 		}
 	}
 	return nil
@@ -55,6 +71,8 @@ func (m *stageMounter) do(op bwrap.Op) error {
 		return m.dev(o)
 	case bwrap.Dir:
 		return m.mkdir(o)
+	case bwrap.Mqueue:
+		return m.mount(o.Dst, "mqueue", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	case bwrap.Symlink:
 		return m.symlink(o)
 	case bwrap.RemountRO:

@@ -52,8 +52,13 @@ type wirePoint struct {
 }
 
 func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
-	spec := &stageSpec{Dir: exact(s.Dir)}
-	for _, op := range s.Ops {
+	ops, err := wireOps(s.Ops)
+	return &stageSpec{Dir: exact(s.Dir), Ops: ops}, err
+}
+
+func wireOps(ops []bwrap.Op) ([]wireOp, error) {
+	var wired []wireOp
+	for _, op := range ops {
 		w := wireOp{Dst: exact(op.Dest())}
 		switch o := op.(type) {
 		case bwrap.Bind:
@@ -73,26 +78,33 @@ func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
 			w.Kind, w.Mode = "dir", o.Mode
 		case bwrap.Symlink:
 			w.Kind, w.Src = "symlink", exact(o.Target)
+		case bwrap.Mqueue:
+			w.Kind = "mqueue"
 		case bwrap.RemountRO:
 			w.Kind = "remount-ro"
 		default:
-			return nil, fmt.Errorf("%s: no operation of the stage: %T", op.Dest(), op)
+			return nil, fmt.Errorf("%s: %T is not mounted by us", op.Dest(), op)
 		}
-		spec.Ops = append(spec.Ops, w)
+		wired = append(wired, w)
 	}
-	return spec, nil
+	return wired, nil
 }
 
 func (s *stageSpec) stage() (*bwrap.Stage, error) {
-	stage := &bwrap.Stage{Dir: string(s.Dir)}
-	for _, w := range s.Ops {
+	ops, err := unwireOps(s.Ops)
+	return &bwrap.Stage{Dir: string(s.Dir), Ops: ops}, err
+}
+
+func unwireOps(wired []wireOp) ([]bwrap.Op, error) {
+	var ops []bwrap.Op
+	for _, w := range wired {
 		op, err := w.op()
 		if err != nil {
 			return nil, err
 		}
-		stage.Ops = append(stage.Ops, op)
+		ops = append(ops, op)
 	}
-	return stage, nil
+	return ops, nil
 }
 
 func (w wireOp) op() (bwrap.Op, error) {
@@ -116,6 +128,8 @@ func (w wireOp) op() (bwrap.Op, error) {
 		return bwrap.Dir{Dst: dst, Mode: w.Mode}, nil
 	case "symlink":
 		return bwrap.Symlink{Target: string(w.Src), Dst: dst}, nil
+	case "mqueue":
+		return bwrap.Mqueue{Dst: dst}, nil
 	case "remount-ro":
 		return bwrap.RemountRO{Dst: dst}, nil
 	}

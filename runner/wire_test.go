@@ -21,6 +21,7 @@ func TestStageSpecIsExact(t *testing.T) {
 		bwrap.Dir{Dst: odd, Mode: 0o700},
 		bwrap.Symlink{Target: odd, Dst: odd},
 		bwrap.Dev{Dst: odd},
+		bwrap.Mqueue{Dst: odd},
 		bwrap.RemountRO{Dst: "/"},
 	}}
 	spec, err := newStageSpec(want)

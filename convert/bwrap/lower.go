@@ -32,6 +32,7 @@ type Option []Arg
 type Command struct {
 	Stage   *Stage
 	Options []Option
+	Late    []Op // what the init mounts when bubblewrap is done
 	Process Process
 
 	// KeepGroups says that supplementary groups can't be set: the user
@@ -65,6 +66,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	if t.Features.Stage && !t.Reading {
 		var staged []Op
 		staged, rest = split(p.Steps)
+		rest, l.cmd.Late = late(rest)
 		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged}
 		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
 	}
@@ -213,6 +215,9 @@ func (l *lowering) overlay(o Overlay) error {
 // it drops them.
 func (l *lowering) process(p *Plan) {
 	caps := append([]string{"CAP_SETPCAP"}, p.Process.Capabilities.Bounding...)
+	if len(l.cmd.Late) > 0 {
+		caps = append(caps, "CAP_SYS_ADMIN")
+	}
 	if !p.Namespaces.User {
 		caps = append(caps, "CAP_SETUID", "CAP_SETGID")
 	}

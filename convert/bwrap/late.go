@@ -1,0 +1,43 @@
+package bwrap
+
+import "slices"
+
+// late takes out of what is bubblewrap's the operations that the in-sandbox
+// init can do once bubblewrap has mounted /proc: message queues, masks and
+// read-only paths in a procfs. They are done on the sandbox's own procfs, and
+// the mount table is not read anew for each.
+//
+// Their order among themselves stays. A plan in which something is mounted
+// over one of them later keeps all of them with bubblewrap.
+func late(ops []Op) (theirs, ours []Op) {
+	var procs []string
+	for _, op := range ops {
+		if p, ok := op.(Proc); ok {
+			procs = append(procs, p.Dst)
+		}
+		if inInit(op, procs) {
+			ours = append(ours, op)
+			continue
+		}
+		if slices.ContainsFunc(ours, func(o Op) bool { return within(o.Dest(), op.Dest()) }) {
+			return ops, nil
+		}
+		theirs = append(theirs, op)
+	}
+	return theirs, ours
+}
+
+func inInit(op Op, procs []string) bool {
+	in := slices.ContainsFunc(procs, func(p string) bool { return op.Dest() != p && within(op.Dest(), p) })
+	switch o := op.(type) {
+	case Mqueue:
+		return true
+	case Tmpfs, RemountRO:
+		return in
+	case Bind:
+		// The source is looked up in the sandbox, where these are what the
+		// plan means.
+		return in && (o.Src == o.Dst || o.Src == "/dev/null")
+	}
+	return false
+}
