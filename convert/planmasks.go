@@ -41,17 +41,18 @@ func (p *planner) readOnlyPath(name string) {
 func (p *planner) mask(name string) {
 	const field = "linux.maskedPaths"
 	f, ok := p.existing(name, field)
-	switch {
-	case !ok:
+	if !ok {
 		return
-	case f.mode.IsDir():
-		p.add(bwrap.Tmpfs{Dst: f.name, Mode: 0o777 | fs.ModeSticky}, field)
+	}
+	r := region{at: f.name, kind: regionMemory, mode: f.mode}
+	if f.mode.IsDir() {
+		r.step = p.add(bwrap.Tmpfs{Dst: f.name, Mode: 0o777 | fs.ModeSticky}, field)
 		p.add(bwrap.RemountRO{Dst: f.name}, field)
-	default:
-		p.add(bwrap.Bind{Src: "/dev/null", Dst: f.name, Devices: true}, field)
+	} else {
+		r.step = p.add(bwrap.Bind{Src: "/dev/null", Dst: f.name, Devices: true}, field)
 	}
 	if !f.kernel {
-		p.view.mount(region{at: f.name, kind: regionMemory, mode: f.mode})
+		p.view.mount(r)
 	}
 }
 
