@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,9 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, args []string) er
 	if err := sandbox.Start(); err != nil {
 		return err
 	}
-	go notifyAll(signals)
+	// A command that is done at once is not worth the set-up.
+	others := time.AfterFunc(20*time.Millisecond, func() { notifyAll(signals) })
+	defer others.Stop()
 	stop, err := convert.ParseSignal(s.planned.Plan.Process.StopSignal)
 	if err != nil {
 		return err
@@ -99,8 +102,8 @@ func notifyEnds(c chan<- os.Signal) {
 }
 
 // notifyAll has every signal delivered that means something to a command.
-// Each one costs a round through the scheduler, so it is done beside the
-// running command. The signals of job control stop and continue oci2bwrap
+// Each one costs a round through the scheduler, so it is done while the
+// command runs. The signals of job control stop and continue oci2bwrap
 // itself, as the shell expects.
 func notifyAll(c chan<- os.Signal) {
 	for n := syscall.Signal(1); n <= 64; n++ {
