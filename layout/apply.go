@@ -56,7 +56,7 @@ func (a *applier) apply(layers []Layer) error {
 			if a.ctx.Err() != nil {
 				return context.Cause(a.ctx)
 			}
-			return fmt.Errorf("layer %d of %d (%s): %w", n+1, len(layers), layers[n].Digest, err)
+			return fmt.Errorf("layer %d of %d (%s): %w", n+1, len(layers), layers[n].label(), err)
 		}
 	}
 	return a.finish(a.root)

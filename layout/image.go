@@ -60,6 +60,14 @@ type Layer struct {
 // io.EOF, if size or digest are not the layer's.
 func (l *Layer) Open() (io.ReadCloser, error) { return l.open() }
 
+// label names the layer in messages.
+func (l *Layer) label() string {
+	if l.Digest.Hex == "" {
+		return "diff_id " + l.DiffID.String()
+	}
+	return l.Digest.String()
+}
+
 // ChainID is the image-spec's ChainID over the diff_ids: what the layers
 // applied in order amount to. It is the zero Hash of an image without layers.
 func (i *Image) ChainID() v1.Hash {

@@ -55,7 +55,7 @@ func (i *Image) unusable() string {
 	}
 	for n, l := range i.Layers {
 		if why := layerFault(l.MediaType); why != "" {
-			return fmt.Sprintf("not supported: layer %d (%s) %s", n+1, l.Digest, why)
+			return fmt.Sprintf("not supported: layer %d (%s) %s", n+1, l.label(), why)
 		}
 	}
 	return ""

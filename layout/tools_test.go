@@ -129,7 +129,7 @@ func TestImagesOfSkopeo(t *testing.T) {
 func TestImagesOfBuildah(t *testing.T) {
 	w := newWorkshop(t, "buildah")
 	if os.Geteuid() != 0 {
-		skip(t, "buildah needs root, or user namespaces set up for it")
+		t.Skip("buildah needs root, or user namespaces set up for it")
 	}
 	buildah := func(args ...string) string {
 		w.Helper()
