@@ -53,7 +53,7 @@ func TestGoContainerRegistryImages(t *testing.T) {
 		{path: "layout/testdata/test_gc_index", tag: "1", digest: "eebff607", form: "oci"},
 		{path: "layout/testdata/test_gc_image_unknown_mediatype", err: "of media type"},
 		{path: "layout/testdata/test_index_media_type", err: "an artifact"},
-		{path: "layout/testdata", err: "not an image: the directory has none of oci-layout (oci)"},
+		{path: "layout/testdata", err: "not an image: the directory has none of oci-layout"},
 		{path: "layout/testdata/does_not_exist", err: "no such file or directory"},
 
 		{path: "tarball/testdata/test_image_1.tar", digest: "6e0b0504", form: "docker-archive"},

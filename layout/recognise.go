@@ -41,16 +41,18 @@ func wrongKind(form string, isDir bool) error {
 	}
 }
 
-// dirForms are the forms of directories, each with the entries it is known by.
+// dirForms are the forms of directories, each with the entries it is known by,
+// all of them.
 var dirForms = []struct {
 	form    string
-	entries []string // all of them
+	entries []string
+	looked  string // what this is called when it isn't there
 }{
-	{"oci", []string{layoutFile}},
-	{"dir", []string{dockerFile, versionFile}},
-	{"bundle", []string{configFile}}, // with an ociVersion
-	{"layers", []string{configFile, rootfsName}},
-	{"layers", []string{configFile, layersName}},
+	{"oci", []string{layoutFile}, "oci-layout"},
+	{"dir", []string{dockerFile, versionFile}, "manifest.json with version"},
+	{"bundle", []string{configFile}, "config.json with an ociVersion"},
+	{"layers", []string{configFile, rootfsName}, "config.json with rootfs"},
+	{"layers", []string{configFile, layersName}, "config.json with layers"},
 }
 
 // recogniseDir tells by its content which form of image a directory holds.
@@ -95,7 +97,7 @@ func noForm(path string) error {
 	}
 	var looked []string
 	for _, f := range dirForms {
-		looked = append(looked, strings.Join(f.entries, " with ")+" ("+f.form+")")
+		looked = append(looked, f.looked)
 	}
 	fault := fmt.Errorf("not an image: the directory has none of %s", strings.Join(looked, ", "))
 	has := func(name string) bool {

@@ -76,7 +76,7 @@ func TestUnpackedImage(t *testing.T) {
 		"config is neither": {paths: []string{`config.json={"x":1}`, "rootfs/"}, err: `config.json: neither an image config nor its config object: "x"`},
 		"other platform":    {paths: []string{`config.json={"os":"linux","architecture":"s390x"}`, "rootfs/"}, err: "no image for platform linux/amd64 (has: linux/s390x)"},
 		"windows":           {paths: []string{`config.json={"os":"windows","architecture":"amd64"}`, "rootfs/"}, err: "windows"},
-		"only config":       {paths: []string{"config.json=" + wholeConfig}, err: "none of oci-layout (oci), manifest.json with version (dir), config.json (bundle), config.json with rootfs (layers), config.json with layers (layers)"},
+		"only config":       {paths: []string{"config.json=" + wholeConfig}, err: "none of oci-layout, manifest.json with version, config.json with an ociVersion, config.json with rootfs, config.json with layers"},
 		"empty directory":   {paths: nil, err: "the directory is empty"},
 		"two forms":         {paths: []string{"config.json=" + wholeConfig, "rootfs/", "oci-layout={}"}, err: "of 2 forms at once: oci, layers"},
 	} {
