@@ -71,9 +71,6 @@ func (m *model) do(op bwrap.Op) error {
 		m.nodes[dst] = fs.ModeSymlink
 		return m.walk(path.Dir(dst))
 	case bwrap.File:
-		if _, ok := m.nodes[dst]; !ok && m.ground(dst) == memory {
-			m.nodes[dst] = 0
-		}
 		return m.mountFile(dst)
 	case bwrap.Bind:
 		return m.bind(o)
@@ -138,9 +135,6 @@ func (m *model) bind(o bwrap.Bind) error {
 	case err != nil:
 		return err
 	case o.Src == "/dev/null", !info.IsDir():
-		if o.Src != src && m.nodes[path.Dir(o.Dst)].IsDir() { // of an opened root
-			m.nodes[o.Dst] = 0
-		}
 		return m.mountFile(o.Dst)
 	}
 	if o.Src != src && m.ground(o.Dst) == memory { // bubblewrap and the stage make it
@@ -221,6 +215,12 @@ func (m *model) mountDir(dst string, g ground) error {
 }
 
 func (m *model) mountFile(dst string) error {
+	if _, ok := m.nodes[dst]; !ok && m.ground(dst) == memory { // bubblewrap and the stage make it
+		if err := m.mkdir(path.Dir(dst)); err != nil {
+			return err
+		}
+		m.nodes[dst] = 0
+	}
 	if err := m.walk(dst); err != nil {
 		return err
 	}

@@ -150,9 +150,10 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 			return err
 		}
 		r.fsys = fsys
-	} else if err := p.boundFile(at, why); err != nil {
-		return err
 	} else {
+		if err := p.file(at, why); err != nil {
+			return err
+		}
 		r.mode = mode.Type() | 0o644
 	}
 	r.step = p.add(bwrap.Bind{Src: path.Clean(m.Source), Dst: at.Name, ReadOnly: readOnly}, why)
@@ -165,18 +166,6 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 // file.
 func (p *planner) leftOut(m specs.Mount, at inroot.Path) bool {
 	return at.Missing != "" && isDefault(p.Origin[m.Destination]) && p.view.region(at.Name).kind == regionBind
-}
-
-// boundFile is file for a Bind, which unlike a File makes no file to cover.
-func (p *planner) boundFile(at inroot.Path, why string) error {
-	r := p.view.region(at.Name)
-	if err := p.file(at, why); err != nil {
-		return err
-	}
-	if at.Missing != "" && r.kind == regionMemory {
-		p.add(bwrap.File{Dst: at.Name, Mode: 0o644, ReadOnly: true}, why)
-	}
-	return nil
 }
 
 // file makes sure that a file can be mounted at the destination.

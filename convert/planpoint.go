@@ -55,10 +55,8 @@ func (p *planner) point(at inroot.Path, file bool, why string) error {
 		o.Points = append(o.Points, bwrap.Point{Path: at.Name, File: file})
 		p.steps[r.step].Op = o
 	case regionMemory:
-		if dir := path.Dir(at.Name); !file {
+		if !file { // whoever mounts a file makes it there
 			p.add(bwrap.Dir{Dst: at.Name, Mode: 0o755}, why)
-		} else if at.Missing != at.Name { // whoever mounts a File makes it, but not the way to it
-			p.add(bwrap.Dir{Dst: dir, Mode: 0o755}, why)
 		}
 	case regionBind:
 		return &hinted{fmt.Errorf("%q does not exist in the host directory that is bound to %s", at.Missing, r.at), "make it there before"}

@@ -1,12 +1,10 @@
 package convert
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -61,31 +59,11 @@ func (e *exploder) steps(dir string, info fs.FileInfo) ([]bwrap.Step, error) {
 		return nil, err
 	}
 	for _, point := range e.points {
-		e.mountPoint(point)
+		if !point.File { // whoever mounts a file makes it there
+			e.add(bwrap.Dir{Dst: point.Path, Mode: 0o755})
+		}
 	}
 	return e.out, nil
-}
-
-// mountPoint makes a mount point. A File makes its own, but not the way to it.
-func (e *exploder) mountPoint(point bwrap.Point) {
-	if !point.File {
-		e.add(bwrap.Dir{Dst: point.Path, Mode: 0o755})
-		return
-	}
-	if dir := path.Dir(point.Path); !e.exists(dir) {
-		e.add(bwrap.Dir{Dst: dir, Mode: 0o755})
-	}
-	if !slices.ContainsFunc(e.planner.steps, func(s bwrap.Step) bool {
-		_, file := s.Op.(bwrap.File)
-		return file && s.Op.Dest() == point.Path
-	}) {
-		e.add(bwrap.File{Dst: point.Path, Mode: 0o644, ReadOnly: true})
-	}
-}
-
-func (e *exploder) exists(dir string) bool {
-	_, err := e.root.FS.Lstat(cmp.Or(strings.TrimPrefix(dir, "/"), "."))
-	return err == nil
 }
 
 // fill repeats the entries of an opened directory.

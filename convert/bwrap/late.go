@@ -8,14 +8,16 @@ import "slices"
 // the mount table is not read anew for each.
 //
 // Their order among themselves stays. A plan in which something is mounted
-// over one of them later keeps all of them with bubblewrap.
-func late(ops []Op) (theirs, ours []Op) {
+// over one of them later keeps all of them with bubblewrap. The init masks
+// with the sandbox's /dev/null, so null says whether that is the device, and
+// not what the image has there.
+func late(ops []Op, null bool) (theirs, ours []Op) {
 	var procs []string
 	for _, op := range ops {
 		if p, ok := op.(Proc); ok {
 			procs = append(procs, p.Dst)
 		}
-		if inInit(op, procs) {
+		if inInit(op, procs, null) {
 			ours = append(ours, op)
 			continue
 		}
@@ -27,7 +29,7 @@ func late(ops []Op) (theirs, ours []Op) {
 	return theirs, ours
 }
 
-func inInit(op Op, procs []string) bool {
+func inInit(op Op, procs []string, null bool) bool {
 	in := slices.ContainsFunc(procs, func(p string) bool { return op.Dest() != p && within(op.Dest(), p) })
 	switch o := op.(type) {
 	case Mqueue:
@@ -37,7 +39,22 @@ func inInit(op Op, procs []string) bool {
 	case Bind:
 		// The source is looked up in the sandbox, where these are what the
 		// plan means.
-		return in && (o.Src == o.Dst || o.Src == "/dev/null")
+		return in && (o.Src == o.Dst || null && o.Src == "/dev/null")
+	}
+	return false
+}
+
+// hasNull says whether /dev/null is in the end that of a Dev.
+func hasNull(steps []Step) bool {
+	for _, s := range slices.Backward(steps) {
+		switch s.Op.(type) {
+		case Dir, RemountRO:
+			continue
+		}
+		if within("/dev/null", s.Op.Dest()) {
+			_, ok := s.Op.(Dev)
+			return ok
+		}
 	}
 	return false
 }

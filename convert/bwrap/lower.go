@@ -66,7 +66,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	if t.Features.Stage && !t.Reading {
 		var staged []Op
 		staged, rest = split(p.Steps)
-		rest, l.cmd.Late = late(rest)
+		rest, l.cmd.Late = late(rest, hasNull(p.Steps))
 		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged}
 		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
 	}

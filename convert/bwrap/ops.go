@@ -12,7 +12,8 @@ type Op interface {
 	name() string
 }
 
-// Bind shows a host file or directory, with everything mounted below it.
+// Bind shows a host file or directory, with everything mounted below it. Dst
+// and the way to it are made where they are missing in a Tmpfs or Dev.
 type Bind struct {
 	Src      string
 	Dst      string
@@ -52,7 +53,8 @@ type Dir struct {
 	Mode fs.FileMode
 }
 
-// File is a file of the given content, private to the sandbox.
+// File is a file of the given content, private to the sandbox, mounted as a
+// Bind is.
 type File struct {
 	Dst      string
 	Mode     fs.FileMode
