@@ -6,6 +6,8 @@ package convert
 
 import (
 	"io/fs"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
 // Options are the wishes of the command line, in podman's terms. The zero
@@ -70,6 +72,9 @@ type Host struct {
 type Rootfs struct {
 	Dirs []string      // absolute host directories, lowest first; merged they are the root
 	FS   fs.ReadLinkFS // the merged view
+
+	// Whiteouts are those in Dirs, where Dirs are layers.
+	Whiteouts []bwrap.Whiteouts
 
 	// Owned says that the caller owns every directory below Dirs, so that
 	// mount points can be made on an overlay of them without privilege.

@@ -15,7 +15,7 @@ import (
 // wanted, and otherwise a root of single binds.
 func (p *planner) rootSteps() ([]bwrap.Step, error) {
 	why := p.origin("root", "root.path")
-	if p.spec.Root.Readonly && len(p.points) == 0 && len(p.root.Dirs) == 1 {
+	if p.spec.Root.Readonly && len(p.points) == 0 && !p.root.merged() {
 		return []bwrap.Step{{Op: bwrap.Bind{Src: p.root.Dirs[0], Dst: "/", ReadOnly: true}, Why: why}}, nil
 	}
 	info, err := p.root.FS.Lstat(".")
@@ -24,13 +24,13 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 	}
 	if p.Features.CanOverlay() {
 		return []bwrap.Step{{Op: bwrap.Overlay{
-			Lower: p.root.Dirs, Dst: "/", Points: p.points, Mode: info.Mode() &^ fs.ModeType, Owned: p.root.Owned,
+			Lower: p.root.Dirs, Dst: "/", Points: p.points, Mode: info.Mode() &^ fs.ModeType, Owned: p.root.Owned, Whiteouts: p.root.Whiteouts,
 		}, Why: why}}, nil
 	}
 	if !p.spec.Root.Readonly {
 		return nil, &hinted{fmt.Errorf("a writable root needs overlayfs, in a user namespace without root: %s", p.Features.Reason), "leave out --writable"}
 	}
-	if len(p.root.Dirs) != 1 {
+	if p.root.merged() {
 		return nil, errors.New("several root directories can't be merged without overlayfs: " + p.Features.Reason)
 	}
 	e := exploder{planner: p, why: why, open: map[string]bool{"/": true}}
@@ -41,6 +41,9 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 	}
 	return e.steps("/", info)
 }
+
+// merged says that what the image shows is in no single directory.
+func (r Rootfs) merged() bool { return len(r.Dirs) != 1 || len(r.Whiteouts) > 0 }
 
 // exploder makes a read-only root without overlayfs: a tmpfs that repeats the
 // directories above missing mount points and binds everything else.

@@ -120,9 +120,9 @@ func (p *planner) seeded(t bwrap.Tmpfs, wish tmpfsWish, why string) {
 		return
 	}
 	p.unsized(t.Dst, t.Size)
-	o := bwrap.Overlay{Dst: t.Dst, Mode: t.Mode, Owned: p.root.Owned}
-	for _, dir := range p.root.Dirs {
-		o.Lower = append(o.Lower, path.Join(dir, t.Dst))
+	o := bwrap.Overlay{Dst: t.Dst, Mode: t.Mode, Owned: p.root.Owned, Merged: p.root.merged()}
+	if !o.Merged {
+		o.Lower = []string{path.Join(p.root.Dirs[0], t.Dst)}
 	}
 	p.mounted(region{at: t.Dst, fsys: p.view.base, dir: strings.TrimPrefix(t.Dst, "/"), kind: regionOverlay}, o, wish, why)
 }

@@ -12,6 +12,8 @@ type stepJSON struct {
 	Dst       string   `json:"dst"`
 	Src       string   `json:"src,omitempty"`
 	Lower     []string `json:"lower,omitempty"` // lowest first
+	Merged    bool     `json:"merged,omitempty"`
+	Whiteouts int      `json:"whiteouts,omitempty"` // how many there are in lower
 	Points    []string `json:"points,omitempty"`
 	Target    string   `json:"target,omitempty"`
 	Mode      string   `json:"mode,omitempty"` // octal
@@ -33,7 +35,10 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	case Tmpfs:
 		j.Mode, j.Size, j.UID, j.GID = octal(o.Mode), o.Size, o.UID, o.GID
 	case Overlay:
-		j.Lower = o.Lower
+		j.Lower, j.Merged = o.Lower, o.Merged
+		for _, w := range o.Whiteouts {
+			j.Whiteouts += len(w.Hidden) + len(w.Opaque)
+		}
 		for _, p := range o.Points {
 			j.Points = append(j.Points, p.Path)
 		}

@@ -191,12 +191,17 @@ func (l *lowering) overlay(o Overlay) error {
 	case l.Reading:
 	case !l.Features.Overlay:
 		return fmt.Errorf("%s: bubblewrap has no overlay here, and there is no mount namespace to make one in: %s", o.Dst, l.Features.Reason)
+	case o.Merged || len(o.Whiteouts) > 0:
+		return fmt.Errorf("%s: bubblewrap can't merge layers with whiteouts, and there is no mount namespace to do it in: %s", o.Dst, l.Features.Reason)
 	case !o.Owned:
 		return fmt.Errorf("%s: bubblewrap can't make mount points in directories of another owner", o.Dst)
 	case overlayLength(o.Lower) > maxOverlayOptions:
 		return fmt.Errorf("%s: the names of %d layers are longer than an overlay's options may be", o.Dst, len(o.Lower))
 	}
 	var words []string
+	if o.Merged {
+		words = append(words, "--overlay-src", "<merged>"+o.Dst)
+	}
 	for _, lower := range o.Lower {
 		words = append(words, "--overlay-src", lower)
 	}

@@ -38,6 +38,23 @@ type Overlay struct {
 	Points []Point
 	Owned  bool        // the caller owns every directory of Lower
 	Mode   fs.FileMode // of Dst itself
+
+	// Whiteouts are in Lower as the image-spec or overlayfs writes them, and
+	// take effect as either means it.
+	Whiteouts []Whiteouts
+
+	// Merged stands for a Lower that is what the steps before show at Dst:
+	// the merge of several roots. Only a stage can make it.
+	Merged bool
+}
+
+// Whiteouts are those of the directory Lower[Lower]. Names are relative to it,
+// slash-separated.
+type Whiteouts struct {
+	Lower   int
+	Markers []string // files that are whiteouts themselves and not shown
+	Hidden  []string // what the directories below have there is not shown
+	Opaque  []string // what the directories below have in there is not shown; "." is the root
 }
 
 // Point is a mount point or working directory that the image lacks. Path is

@@ -1,0 +1,61 @@
+package bwrap
+
+import (
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestQuote(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "''", "a-b_c+d=e.f/g:h@i%j,k": "a-b_c+d=e.f/g:h@i%j,k", "a b": "'a b'", "it's": `'it'\''s'`, "'": `''\'''`,
+		"~": "'~'", "$x": "'$x'", "a\nb": "'a\nb'", "é": "'é'", "#": "'#'", "!": "'!'", "*": "'*'", "{a,b}": "'{a,b}'",
+	} {
+		if got := Quote(s); got != want {
+			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+	}
+}
+
+// FuzzQuote asks a shell what it makes of the word.
+func FuzzQuote(f *testing.F) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		f.Skip("no sh")
+	}
+	for _, s := range []string{"", "-n", "'", "''", `\`, "\\'", "$(x)", "`x`", "a b", "\n", "\r", "\t", "*", "~", "~root", "#", "a=b", "=", "\x80", "é", "!!", "&", "[a]", "{a,b}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.ContainsRune(s, 0) {
+			return // no argument holds one
+		}
+		script := "printf '%s' first " + Quote(s) + " last"
+		out, err := exec.Command(sh, "-c", script).CombinedOutput()
+		if want := "first" + s + "last"; err != nil || string(out) != want {
+			t.Fatalf("%q: %v, %q, want %q", script, err, out, want)
+		}
+	})
+}
+
+func TestWords(t *testing.T) {
+	c, err := Lower(plan(File{Dst: "/etc/hosts", Mode: 0o644, Data: []byte("x")}, Bind{Src: "/a b", Dst: "/c"}), Target{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := c.Words(func(d *Data) (string, error) {
+		if string(d.Bytes) != "x" {
+			t.Errorf("data %q", d.Bytes)
+		}
+		return "7", nil
+	})
+	if err != nil || !slices.Equal(words[:8], []string{"--perms", "0644", "--bind-data", "7", "/etc/hosts", "--bind", "/a b", "/c"}) {
+		t.Errorf("%q, %v", words, err)
+	}
+	failed := errors.New("no descriptor")
+	if _, err := c.Words(func(*Data) (string, error) { return "", failed }); err != failed {
+		t.Error(err)
+	}
+}
