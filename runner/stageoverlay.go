@@ -17,6 +17,16 @@ import (
 // upper layer decides owner and mode of what it holds, so it repeats those of
 // the directories below it.
 func (m *stageMounter) overlay(o bwrap.Overlay) error {
+	if o.Merged {
+		o.Lower = []string{filepath.Join(m.root, o.Dst)}
+	}
+	if len(o.Whiteouts) > 0 {
+		lower, err := m.whiteouts(o)
+		if err != nil {
+			return fmt.Errorf("whiteouts: %w", err)
+		}
+		o.Lower = lower
+	}
 	upper, work := m.next("upper"), m.next("work")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return err
@@ -58,16 +68,11 @@ func makePoint(upper string, o bwrap.Overlay, p bwrap.Point) error {
 	if err != nil || !filepath.IsLocal(rel) {
 		return fmt.Errorf("outside of %s", o.Dst)
 	}
-	for i, r := range rel {
-		if r != '/' {
-			continue
-		}
-		if err := mirror(upper, o.Lower, rel[:i]); err != nil {
-			return err
-		}
-	}
 	if !p.File {
-		return mirror(upper, o.Lower, rel)
+		return mirrorAll(upper, o.Lower, rel)
+	}
+	if err := mirrorAll(upper, o.Lower, filepath.Dir(rel)); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(filepath.Join(upper, rel), os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o444)
 	if err != nil {

@@ -44,6 +44,13 @@ type wireOp struct {
 	ReadOnly, Devices bool
 	Lower             []exact     `json:",omitempty"`
 	Points            []wirePoint `json:",omitempty"`
+	Merged            bool
+	Whiteouts         []wireWhiteouts `json:",omitempty"`
+}
+
+type wireWhiteouts struct {
+	Lower                   int
+	Markers, Hidden, Opaque []exact
 }
 
 type wirePoint struct {
@@ -66,7 +73,10 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 		case bwrap.Tmpfs:
 			w.Kind, w.Mode, w.Size, w.UID, w.GID = "tmpfs", o.Mode, o.Size, o.UID, o.GID
 		case bwrap.Overlay:
-			w.Kind, w.Lower, w.Mode = "overlay", exactly(o.Lower), o.Mode
+			w.Kind, w.Lower, w.Mode, w.Merged = "overlay", exactly(o.Lower), o.Mode, o.Merged
+			for _, h := range o.Whiteouts {
+				w.Whiteouts = append(w.Whiteouts, wireWhiteouts{h.Lower, exactly(h.Markers), exactly(h.Hidden), exactly(h.Opaque)})
+			}
 			for _, p := range o.Points {
 				w.Points = append(w.Points, wirePoint{exact(p.Path), p.File})
 			}
@@ -115,7 +125,10 @@ func (w wireOp) op() (bwrap.Op, error) {
 	case "tmpfs":
 		return bwrap.Tmpfs{Dst: dst, Mode: w.Mode, Size: w.Size, UID: w.UID, GID: w.GID}, nil
 	case "overlay":
-		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode}
+		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged}
+		for _, h := range w.Whiteouts {
+			o.Whiteouts = append(o.Whiteouts, bwrap.Whiteouts{Lower: h.Lower, Markers: texts(h.Markers), Hidden: texts(h.Hidden), Opaque: texts(h.Opaque)})
+		}
 		for _, p := range w.Points {
 			o.Points = append(o.Points, bwrap.Point{Path: string(p.Path), File: p.File})
 		}

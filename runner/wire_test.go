@@ -14,7 +14,9 @@ import (
 func TestStageSpecIsExact(t *testing.T) {
 	const odd = "/a\xff,:\\\n%"
 	want := &bwrap.Stage{Dir: odd, Ops: []bwrap.Op{
-		bwrap.Overlay{Lower: []string{odd, "/b"}, Dst: "/", Mode: 0o755, Points: []bwrap.Point{{Path: odd, File: true}}},
+		bwrap.Overlay{Lower: []string{odd, "/b"}, Dst: "/", Mode: 0o755, Points: []bwrap.Point{{Path: odd, File: true}},
+			Whiteouts: []bwrap.Whiteouts{{Lower: 1, Markers: []string{odd}, Hidden: []string{odd}, Opaque: []string{"."}}}},
+		bwrap.Overlay{Lower: []string{}, Dst: odd, Merged: true},
 		bwrap.Bind{Src: odd, Dst: odd, ReadOnly: true, Devices: true},
 		bwrap.Tmpfs{Dst: odd, Mode: 0o1777, Size: 5, UID: 1, GID: 2},
 		bwrap.File{Dst: odd, Mode: 0o644, Data: []byte("\x00\xff"), ReadOnly: true},

@@ -83,6 +83,9 @@ func (t planPrinter) describe(op bwrap.Op) string {
 			from[i] = t.source(l)
 		}
 		text := strings.Join(from, " + ")
+		if o.Merged {
+			text = "the image's " + o.Dst
+		}
 		if o.Dst != "/" || !t.result.Spec.Root.Readonly {
 			text += ", writes vanish"
 		}
