@@ -17,6 +17,7 @@ type applier struct {
 	*tree
 	ctx     context.Context
 	o       UnpackOptions // Limits filled in
+	base    *base         // what to start from; nil: nothing
 	count   *meter
 	umask   uint32 // and what else takes bits from a new file's mode
 	uid     int    // whom new files belong to
@@ -45,11 +46,18 @@ func (a *applier) apply(layers []Layer) error {
 	if err := a.prepareRoot(); err != nil {
 		return err
 	}
-	a.count = newMeter(a.o.Progress, layers, 1)
+	first := 0
+	if a.base != nil {
+		if err := a.seed(a.base); err != nil {
+			return err
+		}
+		first = a.base.layers
+	}
+	a.count = newMeter(a.o.Progress, layers[first:], first+1)
 	defer a.count.stop()
-	streams := newAhead(a.ctx, layers, a.o.Limits, a.count)
+	streams := newAhead(a.ctx, layers[first:], a.o.Limits, a.count)
 	defer streams.close()
-	for n := range layers {
+	for n := first; n < len(layers); n++ {
 		a.layer = n
 		a.count.layer.Store(int64(n + 1))
 		if err := a.applyLayer(streams); err != nil {
@@ -58,6 +66,7 @@ func (a *applier) apply(layers []Layer) error {
 			}
 			return fmt.Errorf("layer %d of %d (%s): %w", n+1, len(layers), layers[n].label(), err)
 		}
+		a.record.layers(n + 1)
 	}
 	return a.finish(a.root)
 }
@@ -88,6 +97,11 @@ func (a *applier) prepareRoot() error {
 	}
 	a.umask, a.uid, a.gid = 0o777&^st.Mode, int(st.Uid), int(st.Gid)
 	a.chmod = a.umask&0o700 != 0
+	if a.o.Ownership == Caller {
+		a.implied.uid, a.implied.gid = a.uid, a.gid
+	}
+	a.root.meta = a.implied
+	a.record.dir(a.root)
 	return unix.Unlinkat(a.rootFD, probe, 0)
 }
 
@@ -199,5 +213,9 @@ func (a *applier) list(d *dir, m meta, attrs []xattr) error {
 	d.meta = m
 	d.listed = a.layer
 	a.touch(d)
-	return a.setDirXattrs(d, attrs)
+	if err := a.setDirXattrs(d, attrs); err != nil {
+		return err
+	}
+	a.record.dir(d)
+	return nil
 }

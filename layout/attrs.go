@@ -18,15 +18,12 @@ type meta struct {
 	mtime    unix.Timespec
 }
 
-// impliedMeta is that of a parent that no layer lists. Its time is fixed, so
-// that the same layers always make the same tree.
-func impliedMeta() meta { return meta{mode: 0o755} }
-
 // metaOf reads the metadata of an entry. Owners are checked only where they
 // are used.
 func (a *applier) metaOf(hdr *tar.Header) (meta, error) {
 	m := meta{mode: uint32(hdr.Mode) & 0o7777, mtime: timespec(hdr.ModTime)}
 	if a.o.Ownership != Real {
+		m.uid, m.gid = a.uid, a.gid
 		return m, nil
 	}
 	// -1 means "don't change" to chown(2).
@@ -129,13 +126,13 @@ const capability = "security.capability"
 // setXattrs sets attributes of an open file. What can't be set is noted, never
 // an error: where the file system has no room or no support for them, the
 // file is still of use.
-func (a *applier) setXattrs(fd int, path string, attrs []xattr) (set []string) {
+func (a *applier) setXattrs(fd int, path string, attrs []xattr) (set []xattr) {
 	for _, x := range attrs {
 		if err := unix.Fsetxattr(fd, x.name, x.value, 0); err != nil {
 			a.skip(path, "extended attribute "+quote(x.name), err.Error())
 			continue
 		}
-		set = append(set, x.name)
+		set = append(set, x)
 	}
 	return set
 }
@@ -149,8 +146,8 @@ func (a *applier) setDirXattrs(d *dir, attrs []xattr) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range d.xattrs {
-		if err := unix.Fremovexattr(fd, name); err != nil && err != unix.ENODATA {
+	for _, x := range d.xattrs {
+		if err := unix.Fremovexattr(fd, x.name); err != nil && err != unix.ENODATA {
 			return err
 		}
 	}

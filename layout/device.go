@@ -9,14 +9,20 @@ import (
 )
 
 // node makes a fifo or device node.
-func (a *applier) node(dirfd int, base string, kind uint32, dev uint64, m meta) error {
-	if err := unix.Mknodat(dirfd, base, kind|0o600, int(dev)); err != nil {
-		return err
+func (a *applier) node(parent *dir, base string, kind uint32, dev uint64, m meta) error {
+	err := a.replace(parent, base, func(dirfd int) error {
+		if err := unix.Mknodat(dirfd, base, kind|0o600, int(dev)); err != nil {
+			return err
+		}
+		if err := a.settle(dirfd, base, m); err != nil {
+			return err
+		}
+		return chmodat(dirfd, base, m.mode)
+	})
+	if err == nil {
+		a.record.node(parent, base, m, kind, dev)
 	}
-	if err := a.settle(dirfd, base, m); err != nil {
-		return err
-	}
-	return chmodat(dirfd, base, m.mode)
+	return err
 }
 
 // device makes a device node if that is wanted and allowed, and otherwise
@@ -37,9 +43,7 @@ func (a *applier) device(parent *dir, base, name string, hdr *tar.Header, m meta
 	if kind == unix.S_IFCHR && hdr.Devmajor == 0 && hdr.Devminor == 0 {
 		return a.leaveOut(parent, base, name, what, "overlayfs would take it for a whiteout")
 	}
-	err := a.replace(parent, base, func(fd int) error {
-		return a.node(fd, base, kind, unix.Mkdev(uint32(hdr.Devmajor), uint32(hdr.Devminor)), m)
-	})
+	err := a.node(parent, base, kind, unix.Mkdev(uint32(hdr.Devmajor), uint32(hdr.Devminor)), m)
 	if errors.Is(err, unix.EPERM) {
 		return a.leaveOut(parent, base, name, what, err.Error())
 	}
@@ -54,12 +58,15 @@ func (a *applier) leaveOut(parent *dir, base, name, what, why string) error {
 	}
 	a.mark(parent, base)
 	a.skipped[place{parent, base}] = true
+	a.record.absent(parent, base)
 	a.skip(name, what, why)
 	return nil
 }
 
 func (a *applier) skip(path, what, why string) {
+	s := Skipped{Path: path, What: what, Why: why}
+	a.record.skip(s)
 	if a.o.OnSkip != nil {
-		a.o.OnSkip(Skipped{Path: path, What: what, Why: why})
+		a.o.OnSkip(s)
 	}
 }

@@ -20,22 +20,28 @@ func (a *applier) create(parent *dir, base, name string, hdr *tar.Header, m meta
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return a.regular(parent, base, name, hdr, m, content)
 	case tar.TypeSymlink:
-		return a.replace(parent, base, func(fd int) error {
-			if err := unix.Symlinkat(hdr.Linkname, fd, base); err != nil {
-				return err
-			}
-			return a.settle(fd, base, m)
-		})
+		return a.symlink(parent, base, hdr.Linkname, m)
 	case tar.TypeLink:
 		return a.hardLink(parent, base, name, hdr.Linkname)
 	case tar.TypeFifo:
-		return a.replace(parent, base, func(fd int) error {
-			return a.node(fd, base, unix.S_IFIFO, 0, m)
-		})
+		return a.node(parent, base, unix.S_IFIFO, 0, m)
 	case tar.TypeChar, tar.TypeBlock:
 		return a.device(parent, base, name, hdr, m)
 	}
 	return fmt.Errorf("unsupported type %q", hdr.Typeflag)
+}
+
+func (a *applier) symlink(parent *dir, base, target string, m meta) error {
+	err := a.replace(parent, base, func(fd int) error {
+		if err := unix.Symlinkat(target, fd, base); err != nil {
+			return err
+		}
+		return a.settle(fd, base, m)
+	})
+	if err == nil {
+		a.record.symlink(parent, base, m, target)
+	}
+	return err
 }
 
 // replace makes a non-directory at parent/base by calling make, which must
@@ -82,52 +88,78 @@ func (a *applier) directory(parent *dir, base, name string, hdr *tar.Header, m m
 }
 
 func (a *applier) regular(parent *dir, base, name string, hdr *tar.Header, m meta, content io.Reader) error {
-	sparse := isSparse(hdr)
-	if sparse {
+	if isSparse(hdr) {
 		if hdr.Size > a.o.Limits.Sparse-a.sparse {
 			return &LimitError{"Sparse", fmt.Sprintf("sparse file claims %d bytes", hdr.Size), a.o.Limits.Sparse}
 		}
 		a.sparse += hdr.Size
 	}
-	return a.replace(parent, base, func(dirfd int) error {
-		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-		// A mode that survives open needs no chmod. Set-id bits don't
-		// survive chown.
-		mode := uint32(0o600)
-		if m.mode&^0o777 == 0 && m.mode&a.umask == 0 {
-			mode = m.mode
-		}
-		fd, err := openat(dirfd, base, flags, mode)
-		if err != nil {
-			return err
-		}
-		if sparse {
-			err = a.writeSparse(fd, hdr.Size, content)
-		} else {
-			err = a.write(fd, content)
-		}
-		if err == nil {
-			err = a.settle(dirfd, base, m)
-		}
-		if err == nil {
-			// After chown, which clears capabilities; before the mode,
-			// which may forbid it.
-			a.setXattrs(fd, name, a.xattrsOf(hdr, name))
-			if mode != m.mode {
-				err = unix.Fchmod(fd, m.mode)
-			}
-		}
-		return also(err, unix.Close(fd))
+	var made written
+	err := a.replace(parent, base, func(dirfd int) (err error) {
+		made, err = a.writeFile(dirfd, base, name, hdr, m, content)
+		return err
 	})
+	if err == nil {
+		a.record.file(parent, base, m, made.size, made.sum, made.xattrs)
+	}
+	return err
+}
+
+// written is what became of a file's content.
+type written struct {
+	size   int64
+	sum    uint32 // see checksum
+	xattrs []xattr
+}
+
+// writeFile makes a file with all its metadata.
+func (a *applier) writeFile(dirfd int, base, name string, hdr *tar.Header, m meta, content io.Reader) (w written, err error) {
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	// A mode that survives open needs no chmod. Set-id bits don't survive
+	// chown.
+	mode := uint32(0o600)
+	if m.mode&^0o777 == 0 && m.mode&a.umask == 0 {
+		mode = m.mode
+	}
+	fd, err := openat(dirfd, base, flags, mode)
+	if err != nil {
+		return w, err
+	}
+	if isSparse(hdr) {
+		err = a.writeSparse(fd, hdr.Size, content, &w)
+	} else {
+		err = a.write(fd, content, &w)
+	}
+	if err == nil {
+		err = a.settle(dirfd, base, m)
+	}
+	if err == nil {
+		// After chown, which clears capabilities; before the mode, which may
+		// forbid it.
+		w.xattrs = a.setXattrs(fd, name, a.xattrsOf(hdr, name))
+		if mode != m.mode {
+			err = unix.Fchmod(fd, m.mode)
+		}
+	}
+	return w, also(err, unix.Close(fd))
+}
+
+// counted adds what was read of a file to w.
+func (a *applier) counted(w *written, p []byte) {
+	w.size += int64(len(p))
+	if a.record != nil {
+		w.sum = checksum(w.sum, p)
+	}
 }
 
 // write copies content. Nothing is allocated by the size a header claims.
-func (a *applier) write(fd int, content io.Reader) error {
+func (a *applier) write(fd int, content io.Reader, w *written) error {
 	for {
 		n, err := content.Read(a.buf)
 		if werr := writeAll(fd, a.buf[:n]); werr != nil {
 			return werr
 		}
+		a.counted(w, a.buf[:n])
 		if err == io.EOF {
 			return nil
 		}
@@ -150,7 +182,7 @@ func isSparse(hdr *tar.Header) bool {
 }
 
 // writeSparse copies content, leaving out blocks of zeros.
-func (a *applier) writeSparse(fd int, size int64, content io.Reader) error {
+func (a *applier) writeSparse(fd int, size int64, content io.Reader, w *written) error {
 	const block = 4096
 	var zeros [block]byte
 	// A size the file system can't hold shows before it is read.
@@ -163,6 +195,7 @@ func (a *applier) writeSparse(fd int, size int64, content io.Reader) error {
 			return err
 		}
 		n, err := fill(content, a.buf)
+		a.counted(w, a.buf[:n])
 		for p := a.buf[:n]; len(p) > 0; {
 			b := p[:min(block, len(p))]
 			p = p[len(b):]
@@ -217,6 +250,7 @@ func (a *applier) hardLink(parent *dir, base, name, target string) error {
 	if err != nil {
 		return fmt.Errorf("hard link to %s: %w", quote(target), err)
 	}
+	a.record.link(parent, base, to, at)
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 const (
 	rootfsName  = "rootfs"
 	metaName    = "meta.json"
-	metaVersion = 1
+	metaVersion = 2
 	maxSkipped  = 1000 // kept in meta.json
 )
 
@@ -22,11 +22,15 @@ type rootMeta struct {
 	ChainID   string    `json:"chainID"`
 	Ownership string    `json:"ownership"`
 	DiffIDs   []string  `json:"diffIDs"`
+	Base      int       `json:"base"`    // layers that another root gave
+	Record    string    `json:"record"`  // SHA-256 of the record
+	Files     int64     `json:"files"`   // regular ones
+	Image     string    `json:"image"`   // the name it was first used by
 	Skipped   []Skipped `json:"skipped"` // the first maxSkipped
 }
 
 func newMeta(img *Image, o Ownership) *rootMeta {
-	m := &rootMeta{Version: metaVersion, ChainID: img.ChainID().String(), Ownership: o.name()}
+	m := &rootMeta{Version: metaVersion, ChainID: img.ChainID().String(), Ownership: o.name(), Image: img.Name}
 	for _, l := range img.Layers {
 		m.DiffIDs = append(m.DiffIDs, l.DiffID.String())
 	}

@@ -9,7 +9,14 @@ import (
 // remove removes name and, if it is a directory, all that is in it.
 func (t *tree) remove(parent *dir, name string) error {
 	if child := parent.children[name]; child != nil {
-		return t.removeDir(child)
+		if t.lower(child) {
+			return t.keepDir(child)
+		}
+		if err := t.removeDir(child); err != nil {
+			return err
+		}
+		t.record.remove(parent, name, 0)
+		return nil
 	}
 	fd, err := t.handle(parent)
 	if err != nil {
@@ -25,8 +32,41 @@ func (t *tree) remove(parent *dir, name string) error {
 	if kind == unix.S_IFLNK {
 		clear(t.paths)
 	}
+	keep := kind == unix.S_IFREG && t.record != nil && !t.isUpper(parent, name)
 	delete(parent.names, name)
+	if keep {
+		return t.record.keep(fd, parent, name)
+	}
+	t.record.remove(parent, name, 0)
 	return retry(func() error { return unix.Unlinkat(fd, name, 0) })
+}
+
+// lower says whether a directory is to be kept when it is removed, because
+// lower layers have put something there.
+func (t *tree) lower(d *dir) bool { return t.record != nil && t.layer > d.made }
+
+// keepDir removes a directory as a whole.
+func (t *tree) keepDir(d *dir) error {
+	t.closeBelow(d)
+	clear(t.paths)
+	fd, err := t.handle(d.parent)
+	if err != nil {
+		return err
+	}
+	if err := t.record.keep(fd, d.parent, d.name); err != nil {
+		return err
+	}
+	delete(d.parent.children, d.name)
+	return nil
+}
+
+func (t *tree) closeBelow(d *dir) {
+	for _, child := range d.children {
+		t.closeBelow(child)
+	}
+	if d.fd >= 0 {
+		t.closeDir(d)
+	}
 }
 
 // removeDir removes a directory of the tree that is not the root.

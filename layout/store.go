@@ -16,16 +16,26 @@ import (
 //
 //	Dir/roots/KEY/rootfs      a root filesystem, never changed
 //	Dir/roots/KEY/meta.json   what is known about it
-//	Dir/locks/KEY             locked shared by users, exclusively by the writer
-//	Dir/tmp/KEY.RANDOM        a root being unpacked by the holder of KEY's lock
+//	Dir/roots/KEY/record      what it consists of, layer by layer
+//	Dir/roots/KEY/lower       files of lower layers that upper ones removed
+//	Dir/locks/KEY             locked shared by users, exclusively by the writer; its time is the last use
+//	Dir/tmp/KEY.RANDOM        a root being unpacked, or removed, by the holder of KEY's lock
 //
 // KEY is ChainID and ownership. A root appears by rename, complete and
 // verified. All directories above a root are 0700: others can't reach its
-// set-id files.
+// set-id files. Roots of images that share lower layers share their files by
+// hard links.
 type Store struct {
 	Dir       string // made when needed, 0700
 	Ownership Ownership
 	Limits    Limits
+
+	// Progress, if not nil, is told how far unpacking is: see UnpackOptions.
+	Progress func(Progress)
+
+	// Temporary makes Rootfs unpack into Dir/tmp and Close remove it: what is
+	// in the cache is neither used nor added to.
+	Temporary bool
 }
 
 // Rootfs is a root filesystem in use.
@@ -38,10 +48,16 @@ type Rootfs struct {
 	Whiteouts []DirWhiteouts
 
 	lock *lock
+	temp *cached // whose files Close removes
 }
 
 // Close says that the root is no longer in use and may be pruned.
-func (r *Rootfs) Close() error { return r.lock.close() }
+func (r *Rootfs) Close() error {
+	if r.temp == nil {
+		return r.lock.close()
+	}
+	return also(r.temp.discard(), r.lock.close())
+}
 
 // Rootfs returns the root filesystem of an image, which is unpacked if it isn't
 // in the cache. One that is directories is used where it lies. Of several processes that want the same root one unpacks and
@@ -61,7 +77,11 @@ func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 		return nil, err
 	}
 	c := &cached{store: s, dir: dir, key: s.key(img), img: img}
-	root, err := c.rootfs(ctx)
+	find := c.rootfs
+	if s.Temporary {
+		find = c.temporary
+	}
+	root, err := find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +121,8 @@ func (c *cached) rootfs(ctx context.Context) (*Rootfs, error) {
 		root, err := c.attempt(ctx, l)
 		if err == nil {
 			root.lock = l
+			// The time of last use; a cache that can't be written to has none.
+			_ = setTimes(unix.AT_FDCWD, c.lockPath(), unix.Timespec{Nsec: unix.UTIME_NOW})
 			return root, nil
 		}
 		if cerr := l.close(); cerr != nil {
@@ -216,23 +238,60 @@ func (c *cached) make(ctx context.Context) (err error) {
 			err = also(err, removePath(tmp))
 		}
 	}()
-	meta := newMeta(c.img, c.store.Ownership)
-	err = Unpack(ctx, c.img, filepath.Join(tmp, rootfsName), UnpackOptions{
-		Ownership: c.store.Ownership,
-		Limits:    c.store.Limits,
-		OnSkip:    meta.skip,
-	})
+	meta, err := c.unpack(ctx, tmp)
 	if err != nil {
 		return spaceError(err)
 	}
 	if err := meta.write(tmp); err != nil {
-		return cacheError(err)
+		return spaceError(cacheError(err))
 	}
 	// What is there without a readable meta.json is no root of ours.
 	if err := removePath(c.root()); err != nil {
 		return cacheError(err)
 	}
 	return cacheError(os.Rename(tmp, c.root()))
+}
+
+// unpack unpacks the image into dir, from another root if one shares layers
+// with it, and records what it does.
+func (c *cached) unpack(ctx context.Context, dir string) (*rootMeta, error) {
+	b := c.base()
+	defer b.close()
+	meta, err := c.unpackFrom(ctx, dir, b)
+	var share *shareError
+	if b == nil || !errors.As(err, &share) {
+		return meta, err
+	}
+	for _, name := range []string{rootfsName, lowerName, recordName} {
+		if err := removePath(filepath.Join(dir, name)); err != nil {
+			return nil, cacheError(err)
+		}
+	}
+	return c.unpackFrom(ctx, dir, nil)
+}
+
+func (c *cached) unpackFrom(ctx context.Context, dir string, b *base) (*rootMeta, error) {
+	meta := newMeta(c.img, c.store.Ownership)
+	if b != nil {
+		meta.Base = b.layers
+	}
+	record, err := newRecorder(dir)
+	if err != nil {
+		return nil, cacheError(err)
+	}
+	o := c.store.options()
+	o.OnSkip = meta.skip
+	err = unpack(ctx, c.img, filepath.Join(dir, rootfsName), o, b, record)
+	sum, cerr := record.close()
+	if err != nil {
+		return nil, err
+	}
+	meta.Record, meta.Files = sum, record.files
+	return meta, cacheError(cerr)
+}
+
+func (s *Store) options() UnpackOptions {
+	return UnpackOptions{Ownership: s.Ownership, Limits: s.Limits, Progress: s.Progress}
 }
 
 // sweep removes what writers that died have left. It never fails: what it
@@ -253,7 +312,9 @@ func (c *cached) sweep() {
 			continue
 		}
 		if l.try(unix.LOCK_EX) == nil && !l.stale(path) {
-			_ = c.clear(key)
+			if c.clear(key) == nil && isTemporary(key) {
+				_ = os.Remove(path)
+			}
 		}
 		_ = l.close()
 	}

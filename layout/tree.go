@@ -20,13 +20,15 @@ const (
 // and nobody else writes to it, so every directory in it is known here.
 // Directories are 0700 and ours until finish gives them what they shall have.
 type tree struct {
-	rootFD int
-	root   *dir
-	layer  int // that is being applied, from 0
-	open   []*dir
-	clock  uint64
-	paths  map[string]*dir // resolved parents; emptied when a directory or symlink goes
-	chmod  bool            // the umask takes bits from 0700
+	rootFD  int
+	root    *dir
+	layer   int // that is being applied, from 0
+	open    []*dir
+	implied meta // of a directory that no layer lists; its time is fixed, so that the same layers always make the same tree
+	clock   uint64
+	paths   map[string]*dir // resolved parents; emptied when a directory or symlink goes
+	chmod   bool            // the umask takes bits from 0700
+	record  *recorder       // nil: what is done is not recorded
 }
 
 // dir is a directory of the tree.
@@ -35,6 +37,7 @@ type dir struct {
 	name     string
 	children map[string]*dir
 
+	made int // the layer that made it
 	fd   int // -1: not open
 	used uint64
 
@@ -45,17 +48,17 @@ type dir struct {
 	names                    map[string]struct{}
 
 	meta   meta
-	xattrs []string // names that were set
+	xattrs []xattr // that were set
 }
 
 func newTree(rootFD int) *tree {
-	t := &tree{rootFD: rootFD, paths: map[string]*dir{}}
-	t.root = newDir(nil, "")
+	t := &tree{rootFD: rootFD, paths: map[string]*dir{}, implied: meta{mode: 0o755}}
+	t.root = t.newDir(nil, "")
 	return t
 }
 
-func newDir(parent *dir, name string) *dir {
-	return &dir{parent: parent, name: name, fd: -1, touched: -1, listed: -1, namesOf: -1, meta: impliedMeta()}
+func (t *tree) newDir(parent *dir, name string) *dir {
+	return &dir{parent: parent, name: name, fd: -1, made: t.layer, touched: -1, listed: -1, namesOf: -1, meta: t.implied}
 }
 
 // path is the directory's path below the root, without links; "." is the root.
@@ -233,11 +236,12 @@ func (t *tree) mkdir(parent *dir, name string) (*dir, error) {
 			return nil, err
 		}
 	}
-	d := newDir(parent, name)
+	d := t.newDir(parent, name)
 	if parent.children == nil {
 		parent.children = map[string]*dir{}
 	}
 	parent.children[name] = d
+	t.record.dir(d)
 	t.touch(d)
 	return d, nil
 }

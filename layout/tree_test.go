@@ -141,7 +141,7 @@ func TestWalkAsTheKernel(t *testing.T) {
 func adopt(t *testing.T, tr *tree, d *dir, path string) {
 	for _, name := range names(t, path) {
 		if info, err := os.Lstat(filepath.Join(path, name)); err == nil && info.IsDir() {
-			child := newDir(d, name)
+			child := newTree(-1).newDir(d, name)
 			if d.children == nil {
 				d.children = map[string]*dir{}
 			}

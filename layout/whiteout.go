@@ -72,8 +72,12 @@ func (a *applier) hide(parent *dir, name string) error {
 	}
 	// The directory of the lower layer is gone; what remains is the implied
 	// parent of this layer's entries.
-	child.meta = impliedMeta()
-	return a.setDirXattrs(child, nil)
+	child.meta = a.implied
+	if err := a.setDirXattrs(child, nil); err != nil {
+		return err
+	}
+	a.record.dir(child)
+	return nil
 }
 
 // strip removes what lower layers have put into a directory.
