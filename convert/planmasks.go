@@ -78,11 +78,13 @@ func (p *planner) existing(name, field string) (found, bool) {
 		return found{name: name, mode: mode, kernel: true}, ok
 	}
 	at, err := inroot.Resolve(p.view, name)
-	if err != nil || at.Missing != "" {
-		return found{}, false // what can't be reached needs no mask
-	}
-	if p.view.region(at.Name).kind == regionKernel || at.Name == "/" {
+	switch {
+	case err != nil: // what can't be reached needs no mask
+		return found{}, false
+	case at.Name == "/" || p.view.region(at.Name).kind == regionKernel:
 		p.weakens(field, name, "is a link to "+at.Name)
+		return found{}, false
+	case at.Missing != "":
 		return found{}, false
 	}
 	return found{name: at.Name, mode: at.Mode}, true

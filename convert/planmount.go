@@ -122,7 +122,7 @@ func (p *planner) directory(at inroot.Path, why string) error {
 func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 	readOnly := slices.Contains(m.Options, "ro") || slices.Contains(m.Options, "rro")
 	data, ok := p.Files[m.Source]
-	if !ok {
+	if !ok && isDefault(p.Origin[m.Destination]) { // who asks for the host's file gets the file itself
 		data, ok = p.host.Files[m.Source]
 	}
 	if ok {

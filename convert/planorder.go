@@ -17,32 +17,41 @@ import (
 type place struct {
 	specs.Mount
 	at string
+	n  int // in the Spec
 }
 
-// mounts plans the Spec's mounts, parents first. Where a mount lies depends on
-// those before it: a file for /etc/resolv.conf that is a link into /run has to
-// come after /run, and the link may be in the directory that is bound to
-// /etc. So it plans again in the order that a pass has found, until a pass
-// finds its own.
+// mounts plans the Spec's mounts, so that none hides one before it. Where a
+// mount lies depends on those before it: a file for /etc/resolv.conf that is a
+// link into /run has to come after /run, and the link may be in the directory
+// that is bound to /etc. So it begins with the order of the names, and plans
+// again as long as a pass finds a mount behind one that it would hide.
 func (p *planner) mounts() {
 	order := make([]place, len(p.spec.Mounts))
 	for i, m := range p.spec.Mounts {
-		order[i] = place{m, path.Clean(m.Destination)}
+		order[i] = place{m, path.Clean(m.Destination), i}
 	}
 	if p.KeepOrder {
 		p.pass(order)
 		return
 	}
-	p.sort(order)
+	slices.SortFunc(order, func(a, b place) int {
+		return cmp.Or(slices.Compare(strings.Split(a.at, "/"), strings.Split(b.at, "/")), p.precedence(a, b))
+	})
 	for range len(order) + 1 {
-		before := slices.Clone(order)
 		p.pass(order)
-		p.sort(order)
-		if slices.EqualFunc(before, order, func(a, b place) bool { return a.Destination == b.Destination }) {
+		next := p.arrange(order)
+		if slices.EqualFunc(order, next, func(a, b place) bool { return a.n == b.n }) {
 			return
 		}
+		order = next
 	}
-	p.fail(fmt.Errorf("mounts: the links of one lead into another whatever the order"))
+	var all []string
+	for _, m := range order {
+		if p.rank(m.Destination) > 0 {
+			all = append(all, m.Destination)
+		}
+	}
+	p.fail(fmt.Errorf("mounts: their links make them hide each other in any order: %q", all))
 }
 
 // pass plans the mounts in the given order, and notes where each lies.
@@ -60,15 +69,29 @@ func (p *planner) pass(order []place) {
 	}
 }
 
-// sort puts a directory before what is in it.
-func (p *planner) sort(order []place) {
-	slices.SortStableFunc(order, func(a, b place) int {
-		return cmp.Or(comparePaths(a.at, b.at), cmp.Compare(p.rank(a.Destination), p.rank(b.Destination)))
-	})
+// arrange puts every mount behind those that would hide it, and otherwise
+// leaves the order as it is.
+func (p *planner) arrange(order []place) []place {
+	rest := slices.Clone(order)
+	out := make([]place, 0, len(order))
+	for len(rest) > 0 {
+		i := slices.IndexFunc(rest, func(m place) bool {
+			return !slices.ContainsFunc(rest, func(other place) bool {
+				if other.at == m.at {
+					return p.precedence(other, m) < 0
+				}
+				return within(m.at, other.at)
+			})
+		})
+		out = append(out, rest[i])
+		rest = slices.Delete(rest, i, i+1)
+	}
+	return out
 }
 
-func comparePaths(a, b string) int {
-	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
+// precedence orders two mounts on one place; the later is seen.
+func (p *planner) precedence(a, b place) int {
+	return cmp.Or(p.rank(a.Destination)-p.rank(b.Destination), a.n-b.n)
 }
 
 // rank tells whose mount counts where links lead two to one place: a flag's
