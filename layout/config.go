@@ -13,13 +13,14 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 )
 
 // readConfig reads the config that belongs to directories: a whole image
 // config or only its config object, keys in any case as encoding/json has it.
 // RawConfig is the whole config either way.
-func (i *Image) readConfig(path string, limits Limits) error {
-	raw, err := readDocument(path, limits)
+func (i *Image) readConfig(path string, pipe bool, limits Limits) error {
+	raw, err := readDocument(path, pipe, limits)
 	if err != nil {
 		return err
 	}
@@ -103,14 +104,25 @@ func isDockerKey(key string) bool {
 	return false
 }
 
-// readDocument reads a JSON document at a path that the caller trusts; what it
-// holds is foreign.
-func readDocument(path string, limits Limits) ([]byte, error) {
-	f, err := os.Open(path)
+// readDocument reads a JSON document at a path, through symlinks. A pipe can
+// only be what the caller named: in an image it would be waited for in vain.
+func readDocument(path string, pipe bool, limits Limits) ([]byte, error) {
+	flags := os.O_RDONLY
+	if !pipe {
+		flags |= unix.O_NONBLOCK
+	}
+	f, err := os.OpenFile(path, flags, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !pipe && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	raw, err := io.ReadAll(io.LimitReader(f, limits.JSON+1))
 	switch {
 	case err != nil:

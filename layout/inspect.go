@@ -108,6 +108,7 @@ func inspect(ref Ref, o OpenOptions) (_ *Inspection, err error) {
 	}
 	i.Tags = orEmpty(all.tags())
 	i.Platforms = orEmpty(all.platforms())
+	p.remember()
 	for _, c := range all.found {
 		i.Found = append(i.Found, c.describe())
 	}

@@ -13,7 +13,7 @@ import (
 type OpenOptions struct {
 	Platform string    // os/arch[/variant]; "" = the host's
 	Stdin    io.Reader // the archive that Path "-" means
-	TempDir  string    // where a compressed or piped archive is spooled; "" = /var/tmp
+	TempDir  string    // where compressed and piped archives are spooled, and their documents remembered; "" = /var/tmp, nothing
 
 	// For transport "rootfs" only:
 	Config string   // file of an image config, whole or only its config object; "" = an empty one
@@ -45,6 +45,7 @@ func open(ref Ref, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, also(err, p.close())
 	}
+	p.remember()
 	img.Name = ref.String()
 	return img, nil
 }
@@ -75,6 +76,13 @@ func (p *location) choose(tag string, want v1.Platform) (*Image, error) {
 	}
 	img.Form, img.file = p.form, p.file
 	return img, nil
+}
+
+// remember notes what was needed of a compressed archive.
+func (p *location) remember() {
+	if r, ok := p.file.(*remembered); ok {
+		r.save()
+	}
 }
 
 func (p *location) close() error {

@@ -166,7 +166,7 @@ func locateStdin(form string, o OpenOptions) (*location, error) {
 	return p, nil
 }
 
-func placeOf(f *os.File, size int64, form string, o OpenOptions) (*location, error) {
+func placeOf(f content, size int64, form string, o OpenOptions) (*location, error) {
 	a, err := indexArchive(f, size, o.Limits)
 	if err != nil {
 		return nil, err

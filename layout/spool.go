@@ -126,8 +126,8 @@ func (c *counter) Read(p []byte) (int, error) {
 // openSource opens the archive at path for reading by offset: the file itself
 // where that is possible, else a spooled copy. Whatever opens with a path that
 // isn't a file or a pipe is refused.
-func openSource(path string, o OpenOptions) (f *os.File, size int64, err error) {
-	f, err = os.Open(path)
+func openSource(path string, o OpenOptions) (content, int64, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -142,13 +142,17 @@ func openSource(path string, o OpenOptions) (f *os.File, size int64, err error) 
 }
 
 // openStdin does the same for the caller's stdin, which stays open.
-func openStdin(r io.Reader, o OpenOptions) (f *os.File, size int64, err error) {
+func openStdin(r io.Reader, o OpenOptions) (content, int64, error) {
 	if r == nil {
 		return nil, 0, errors.New("there is no stdin to read an archive from")
 	}
 	std, ok := r.(*os.File)
 	if !ok {
-		return spoolFull(r, o)
+		f, size, err := spoolFull(r, o)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, size, nil
 	}
 	fd, err := unix.FcntlInt(std.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -157,33 +161,50 @@ func openStdin(r io.Reader, o OpenOptions) (f *os.File, size int64, err error) {
 	return seekable(os.NewFile(uintptr(fd), "stdin"), o)
 }
 
-// seekable returns f, or, when f isn't an uncompressed file, a spooled copy of
-// what it holds, and closes f.
-func seekable(f *os.File, o OpenOptions) (*os.File, int64, error) {
-	info, err := f.Stat()
+// seekable returns f, or, when f isn't an uncompressed file, what it holds,
+// and closes f.
+func seekable(f *os.File, o OpenOptions) (content, int64, error) {
+	c, size, err := seek(f, o)
 	if err != nil {
 		return nil, 0, also(err, f.Close())
 	}
-	if info.Mode().IsRegular() && info.Size() > 0 {
-		if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
-			return nil, 0, also(errors.New("the file was read from before"), f.Close())
-		}
-		head := make([]byte, min(info.Size(), 512))
-		if _, err := f.ReadAt(head, 0); err != nil {
-			return nil, 0, also(err, f.Close())
-		}
-		if compressionOf(head) == "" {
-			if err := checkHead(head); err != nil {
-				return nil, 0, also(err, f.Close())
-			}
-			return f, info.Size(), nil
-		}
+	return c, size, nil
+}
+
+func seek(f *os.File, o OpenOptions) (content, int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
 	}
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return spoolFile(f, o)
+	}
+	if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
+		return nil, 0, errors.New("the file was read from before")
+	}
+	head := make([]byte, min(info.Size(), 512))
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case compressionOf(head) != "" && o.TempDir != "":
+		return remember(f, info, o)
+	case compressionOf(head) != "":
+		return spoolFile(f, o)
+	}
+	return f, info.Size(), checkHead(head)
+}
+
+// spoolFile spools what f holds, and closes f unless that fails.
+func spoolFile(f *os.File, o OpenOptions) (content, int64, error) {
 	spooled, size, err := spoolFull(f, o)
-	if cerr := f.Close(); err == nil && cerr != nil {
-		return nil, 0, also(cerr, spooled.Close())
+	if err != nil {
+		return nil, 0, err
 	}
-	return spooled, size, err
+	if err := f.Close(); err != nil {
+		return nil, 0, also(err, spooled.Close())
+	}
+	return spooled, size, nil
 }
 
 // spoolFull spools a stream that may turn out to be empty, or no archive.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 )
@@ -18,7 +17,7 @@ const maxMemberName = 1024
 // tarball is a source: the members of a tar file. They are read where they
 // lie, the archive is never extracted.
 type tarball struct {
-	file    *os.File // uncompressed
+	file    io.ReaderAt // uncompressed
 	members map[string]member
 	first   string // the first member's name
 }
@@ -32,7 +31,7 @@ type member struct {
 
 // indexArchive finds the members of a tar file in one pass over its headers.
 // Of members with one name the last counts, as if they were extracted.
-func indexArchive(f *os.File, size int64, limits Limits) (*tarball, error) {
+func indexArchive(f io.ReaderAt, size int64, limits Limits) (*tarball, error) {
 	a := &tarball{file: f, members: map[string]member{}}
 	r := io.NewSectionReader(f, 0, size)
 	tr := tar.NewReader(r)

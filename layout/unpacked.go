@@ -19,7 +19,7 @@ const (
 // openLayers opens an unpacked image: config.json beside rootfs/ or layers/.
 func openLayers(path string, limits Limits) (images, error) {
 	img := &Image{}
-	if err := img.readConfig(filepath.Join(path, configFile), limits); err != nil {
+	if err := img.readConfig(filepath.Join(path, configFile), false, limits); err != nil {
 		return nil, inside(path, err)
 	}
 	_, rootErr := os.Lstat(filepath.Join(path, rootfsName))
@@ -142,7 +142,7 @@ func openRootfs(path string, o OpenOptions) (images, error) {
 	if o.Config == "" {
 		err = img.setConfig([]byte("{}"))
 	} else {
-		err = img.readConfig(o.Config, o.Limits)
+		err = img.readConfig(o.Config, true, o.Limits)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -155,7 +155,7 @@ func openRootfs(path string, o OpenOptions) (images, error) {
 
 // openBundle opens an OCI runtime bundle (runtime-spec, bundle.md).
 func openBundle(path string, limits Limits) (images, error) {
-	raw, err := readDocument(filepath.Join(path, configFile), limits)
+	raw, err := readDocument(filepath.Join(path, configFile), false, limits)
 	if err != nil {
 		return nil, inside(path, err)
 	}
@@ -190,7 +190,7 @@ func openBundle(path string, limits Limits) (images, error) {
 // isBundle says whether the config.json in a directory has an ociVersion at
 // its top. A document that can't be parsed is left to who opens it.
 func isBundle(path string) (bool, error) {
-	raw, err := readDocument(filepath.Join(path, configFile), Limits{}.withDefaults())
+	raw, err := readDocument(filepath.Join(path, configFile), false, Limits{}.withDefaults())
 	if err != nil {
 		return false, inside(path, err)
 	}

@@ -120,6 +120,12 @@ func TestUnpackedImage(t *testing.T) {
 	}
 	_, err := openAMD64(t, makeTree(t, t.TempDir(), "config.json="+wholeConfig, "rootfs/"), "v1")
 	wantError(t, err, `no tag "v1"`)
+	pipe := makeTree(t, t.TempDir(), "rootfs/")
+	if err := unix.Mkfifo(filepath.Join(pipe, "config.json"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = openAMD64(t, pipe, "")
+	wantError(t, err, "config.json: not a regular file")
 }
 
 func TestNaturalOrder(t *testing.T) {
