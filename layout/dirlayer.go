@@ -89,10 +89,11 @@ func writeDir(ctx context.Context, out io.Writer, root string, layered bool) err
 			return context.Cause(ctx)
 		}
 		err = w.entry(file, nameBelow(root, file), d)
-		if err != nil && err != fs.SkipDir {
-			return fmt.Errorf("%s: %w", file, err)
+		var named *fs.PathError
+		if err == nil || err == fs.SkipDir || errors.As(err, &named) {
+			return err
 		}
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	})
 	if err != nil {
 		return err

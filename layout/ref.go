@@ -35,6 +35,8 @@ var laterForms = []string{"nix"}
 
 const stdinPath = "-"
 
+const nixHint = "the image's copyTo, run by nix, writes an OCI layout: oci:DIR"
+
 // remoteForms are transports of other tools that stay theirs.
 var remoteForms = []string{"docker", "docker-daemon", "containers-storage", "ostree", "sif"}
 
@@ -64,7 +66,12 @@ func ParseRef(s string) (Ref, error) {
 		return ref, err
 	case exists(transport):
 		return splitTag(s, s)
-	case slices.Contains(laterForms, transport), slices.Contains(remoteForms, transport):
+	case slices.Contains(laterForms, transport):
+		return Ref{}, &hinted{
+			fmt.Errorf("image %s: transport %q is not supported yet (supported: %s)", quote(s), transport, strings.Join(forms, ", ")),
+			nixHint,
+		}
+	case slices.Contains(remoteForms, transport):
 		return Ref{}, &hinted{
 			fmt.Errorf("image %s: transport %q is not supported (supported: %s)", quote(s), transport, strings.Join(forms, ", ")),
 			"skopeo copy or crane pull --format=oci makes an OCI layout directory of it",
