@@ -44,6 +44,8 @@ func TestStdin(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	_, err = Open(Ref{Path: "-"}, OpenOptions{Stdin: bytes.NewReader(saved), TempDir: "/proc/none"})
+	wantError(t, err, "needs a temporary file: mkdir /proc/none")
 	if _, err := f.Stat(); err != nil {
 		t.Errorf("stdin was closed: %v", err)
 	}

@@ -72,6 +72,7 @@ func scanWhiteouts(ctx context.Context, root string, left *int64) (*DirWhiteouts
 	if err != nil {
 		return nil, err
 	}
+	w.xattrs = nil
 	for _, list := range []*[]string{&w.Markers, &w.Hidden, &w.Opaque} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
