@@ -12,12 +12,16 @@ import (
 type imageFlags struct {
 	platform string
 	cacheDir string
+	config   string
+	rootfs   []string
 	quiet    bool
 }
 
 func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.platform, "platform", "", "`os/arch[/variant]` of the image (default: this machine's)")
 	fs.StringVar(&f.cacheDir, "cache-dir", "", "`directory` for unpacked images (default: $XDG_CACHE_HOME/oci2bwrap)")
+	fs.StringVar(&f.config, "config", "", "`file` with the image config of a rootfs: image")
+	fs.StringArrayVar(&f.rootfs, "rootfs", nil, "root `directory`, repeatable, lowest first; with it alone there is no IMAGE")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print no notes and gaps")
 }
 

@@ -26,9 +26,12 @@ mounted where and why, and the gaps.
 Exit status: 0, or 125 with a message.`,
 		Example: `  oci2bwrap plan ./image-dir
   oci2bwrap plan --format json --network none ./image-dir | jq .mounts`,
-		Args: needImage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runPlan(cmd.Context(), &f, std, format, args)
+			a, err := f.parse(cmd, args)
+			if err != nil {
+				return err
+			}
+			return runPlan(cmd.Context(), &f, std, format, a)
 		},
 	}
 	f.AddFlags(cmd.Flags())
@@ -36,7 +39,7 @@ Exit status: 0, or 125 with a message.`,
 	return cmd
 }
 
-func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, args []string) error {
+func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a imageArgs) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -44,12 +47,12 @@ func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a
 	if !ok {
 		return fmt.Errorf("--format: %q is not supported (has: text, json, argv)", format)
 	}
-	s := &session{flags: f, err: std.err}
+	s := &session{flags: f, in: std.in, err: std.err}
 	defer s.close()
-	if err := s.unpack(ctx, args[0]); err != nil {
+	if err := s.unpack(ctx, a); err != nil {
 		return err
 	}
-	if err := s.convert(commandOf(args)); err != nil {
+	if err := s.convert(a.command); err != nil {
 		return err
 	}
 	if err := s.plan(ctx); err != nil {

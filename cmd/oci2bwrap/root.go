@@ -16,7 +16,13 @@ the command what a container of the same image would: no engine, no daemon,
 no root.
 
 IMAGE is a path, recognised by its content:
-  DIR, DIR:TAG, oci:DIR[:TAG]   an OCI image layout`,
+  DIR[:TAG]                  an OCI image layout                 (oci:)
+  FILE.tar[.gz|.zst][:REF]   an OCI or docker archive            (oci-archive:, docker-archive:)
+  -                          such an archive on stdin
+  DIR                        what skopeo's dir: transport wrote  (dir:)
+  DIR                        unpacked: config.json beside rootfs/ or layers/   (layers:)
+  DIR                        an OCI runtime bundle               (bundle:)
+  rootfs:DIR                 a root directory, with --config FILE for its image config`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              cobra.NoArgs,
@@ -32,7 +38,7 @@ IMAGE is a path, recognised by its content:
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newVersionCmd(std))
+	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newVersionCmd(std))
 	return cmd
 }
 
@@ -44,25 +50,3 @@ type hinted struct {
 
 func (e *hinted) Hint() string  { return e.hint }
 func (e *hinted) Unwrap() error { return e.error }
-
-// needImage is the check of a command's arguments: an IMAGE, and anything
-// behind it.
-func needImage(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return &hinted{errors.New("no IMAGE given"), cmd.CommandPath() + " --help shows examples"}
-	}
-	return nil
-}
-
-// commandOf drops the IMAGE, and a "--" between it and the COMMAND. It is nil
-// where no COMMAND was given.
-func commandOf(args []string) []string {
-	args = args[1:]
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return nil
-	}
-	return args
-}

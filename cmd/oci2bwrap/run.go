@@ -30,27 +30,30 @@ bubblewrap failed before the command ran.`,
   oci2bwrap run ./image-dir:v2 /bin/sh -c 'id; pwd; env'
   oci2bwrap run -e DEBUG=1 -v ./data:/data --network none ./image-dir
   echo hello | oci2bwrap run --writable ./image-dir cat`,
-		Args: needImage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRun(cmd.Context(), &f, std, args)
+			a, err := f.parse(cmd, args)
+			if err != nil {
+				return err
+			}
+			return runRun(cmd.Context(), &f, std, a)
 		},
 	}
 	f.AddFlags(cmd.Flags())
 	return cmd
 }
 
-func runRun(ctx context.Context, f *containerFlags, std stdio, args []string) error {
+func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) error {
 	if err := f.check(); err != nil {
 		return err
 	}
 	signals := make(chan os.Signal, 16)
 	notifyEnds(signals)
-	s := &session{flags: f, err: std.err}
+	s := &session{flags: f, in: std.in, err: std.err}
 	defer s.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sandbox, err := interruptible(cancel, signals, func() (*runner.Sandbox, error) {
-		return s.create(ctx, std, args)
+		return s.create(ctx, std, a)
 	})
 	if err != nil {
 		return err
@@ -77,11 +80,11 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, args []string) er
 }
 
 // create makes everything ready up to the command's start.
-func (s *session) create(ctx context.Context, std stdio, args []string) (*runner.Sandbox, error) {
-	if err := s.unpack(ctx, args[0]); err != nil {
+func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.Sandbox, error) {
+	if err := s.unpack(ctx, a); err != nil {
 		return nil, err
 	}
-	if err := s.convert(commandOf(args)); err != nil {
+	if err := s.convert(a.command); err != nil {
 		return nil, err
 	}
 	if err := s.plan(ctx); err != nil {
@@ -89,6 +92,9 @@ func (s *session) create(ctx context.Context, std stdio, args []string) (*runner
 	}
 	if err := s.judge(); err != nil {
 		return nil, err
+	}
+	if a.ref == "-" {
+		std.in = nil // it was the image
 	}
 	return runner.Create(ctx, runner.Config{
 		Bwrap: s.bwrap, Command: s.command, Real: isRoot(), Private: s.features.Stage,

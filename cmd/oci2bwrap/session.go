@@ -20,6 +20,7 @@ import (
 // it: image, root, Spec, plan. Each step uses what the one before has left.
 type session struct {
 	flags *containerFlags
+	in    *os.File
 	err   io.Writer
 
 	cache  string
@@ -39,15 +40,9 @@ func (s *session) close() {
 	if s.root != nil {
 		s.root.Close()
 	}
-}
-
-// openImage reads the documents of the image.
-func openImage(f *imageFlags, name string) (*layout.Image, error) {
-	ref, err := layout.ParseRef(name)
-	if err != nil {
-		return nil, err
+	if s.image != nil {
+		s.image.Close()
 	}
-	return layout.Open(ref, layout.OpenOptions{Platform: f.platform})
 }
 
 // isRoot says whether the caller is real root, whose sandboxes need no user
@@ -55,11 +50,11 @@ func openImage(f *imageFlags, name string) (*layout.Image, error) {
 func isRoot() bool { return os.Geteuid() == 0 }
 
 // unpack has the image's files in the cache.
-func (s *session) unpack(ctx context.Context, name string) (err error) {
+func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.cache, err = s.flags.dir(); err != nil {
 		return err
 	}
-	if s.image, err = openImage(&s.flags.imageFlags, name); err != nil {
+	if s.image, err = openImage(&s.flags.imageFlags, a, s.in); err != nil {
 		return err
 	}
 	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller}
@@ -69,20 +64,25 @@ func (s *session) unpack(ctx context.Context, name string) (err error) {
 	if s.root, err = store.Rootfs(ctx, s.image); err != nil {
 		return err
 	}
-	s.rootfs, err = viewOf(s.root.Dirs, s.root.Owned)
+	s.rootfs, err = viewOf(s.root)
 	return err
 }
 
-// viewOf is what convert sees of root directories.
-func viewOf(dirs []string, owned bool) (convert.Rootfs, error) {
-	if len(dirs) != 1 {
-		return convert.Rootfs{}, fmt.Errorf("%d root directories can't be merged yet", len(dirs))
+// viewOf is what convert sees of a root filesystem.
+func viewOf(root *layout.Rootfs) (convert.Rootfs, error) {
+	r := convert.Rootfs{Dirs: root.Dirs, Owned: root.Owned}
+	for _, w := range root.Whiteouts {
+		r.Whiteouts = append(r.Whiteouts, bwrap.Whiteouts{Lower: w.Dir, Markers: w.Markers, Hidden: w.Hidden, Opaque: w.Opaque})
 	}
-	fsys, err := openDir(dirs[0])
+	var err error
+	if len(root.Dirs) == 1 && len(root.Whiteouts) == 0 {
+		r.FS, err = openDir(root.Dirs[0])
+	} else {
+		r.FS, err = merge(root.Dirs, r.Whiteouts)
+	}
 	if err != nil {
-		return convert.Rootfs{}, err
+		return r, err
 	}
-	r := convert.Rootfs{Dirs: dirs, FS: fsys, Owned: owned}
 	if isRoot() {
 		r.Owner = func(info fs.FileInfo) (int, int) {
 			st, ok := info.Sys().(*syscall.Stat_t)
@@ -95,7 +95,7 @@ func viewOf(dirs []string, owned bool) (convert.Rootfs, error) {
 	return r, nil
 }
 
-// convert makes the Spec.
+// convert makes the Spec, or takes that of a bundle.
 func (s *session) convert(command []string) error {
 	o, err := s.flags.options(command)
 	if err != nil {
@@ -104,7 +104,12 @@ func (s *session) convert(command []string) error {
 	if s.host, err = readHost(); err != nil {
 		return err
 	}
-	if s.result, err = convert.Spec(s.image.Config, s.rootfs, s.host, o); err != nil {
+	if s.image.Bundle != nil {
+		s.result, err = bundleResult(s.image, s.flags, command)
+	} else {
+		s.result, err = convert.Spec(s.image.Config, s.rootfs, s.host, o)
+	}
+	if err != nil {
 		return err
 	}
 	return lookAt(&s.host, s.result.Spec)
@@ -125,6 +130,7 @@ func (s *session) plan(ctx context.Context) (err error) {
 	}
 	s.planned, err = convert.Plan(s.result.Spec, s.rootfs, s.host, convert.PlanOptions{
 		Features: s.features, Files: s.result.Files, Origin: s.result.Origin, StopSignal: s.result.StopSignal,
+		KeepOrder: s.image.Bundle != nil,
 	})
 	if err != nil {
 		return err

@@ -23,25 +23,28 @@ unpack writes a whole bundle.
 Exit status: 0, or 125 with a message.`,
 		Example: `  oci2bwrap spec ./image-dir
   oci2bwrap spec -e DEBUG=1 ./image-dir /bin/sh > bundle/config.json`,
-		Args: needImage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runSpec(cmd.Context(), &f, std, args)
+			a, err := f.parse(cmd, args)
+			if err != nil {
+				return err
+			}
+			return runSpec(cmd.Context(), &f, std, a)
 		},
 	}
 	f.AddFlags(cmd.Flags())
 	return cmd
 }
 
-func runSpec(ctx context.Context, f *containerFlags, std stdio, args []string) error {
+func runSpec(ctx context.Context, f *containerFlags, std stdio, a imageArgs) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	s := &session{flags: f, err: std.err}
+	s := &session{flags: f, in: std.in, err: std.err}
 	defer s.close()
-	if err := s.unpack(ctx, args[0]); err != nil {
+	if err := s.unpack(ctx, a); err != nil {
 		return err
 	}
-	if err := s.convert(commandOf(args)); err != nil {
+	if err := s.convert(a.command); err != nil {
 		return err
 	}
 	if !f.quiet {

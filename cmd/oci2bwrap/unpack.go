@@ -41,10 +41,19 @@ Exit status: 0, or 125 with a message and DIR as it was.`,
 	return cmd
 }
 
+// errBundle refuses to unpack what is unpacked.
+func errBundle(name string) error {
+	return &hinted{fmt.Errorf("image %q is a bundle already", name), "run it, or copy it"}
+}
+
 func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) (err error) {
-	img, err := openImage(f, name)
+	img, err := openImage(f, imageArgs{ref: name}, std.in)
 	if err != nil {
 		return err
+	}
+	defer img.Close()
+	if img.Bundle != nil {
+		return errBundle(name)
 	}
 	made, err := claim(dir)
 	if err != nil {
@@ -111,7 +120,7 @@ func bundleSpec(img *layout.Image, dir string) (*convert.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := viewOf([]string{abs}, true)
+	root, err := viewOf(&layout.Rootfs{Dirs: []string{abs}, Owned: true})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/pflag"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/layout"
+)
+
+// bundleResult takes the Spec of a runtime bundle as it is. Only a COMMAND
+// replaces anything in it.
+func bundleResult(img *layout.Image, f *containerFlags, command []string) (*convert.Result, error) {
+	if err := f.noneOfTheConfig(); err != nil {
+		return nil, err
+	}
+	s := new(specs.Spec)
+	if err := json.Unmarshal(img.Bundle, s); err != nil {
+		return nil, fmt.Errorf("image %q: config.json: %w", img.Name, err)
+	}
+	if s.Process == nil || s.Root == nil || s.Linux == nil {
+		return nil, fmt.Errorf("image %q: config.json: process, root and linux are needed", img.Name)
+	}
+	res := &convert.Result{Spec: s, Origin: map[string]string{"process.args": "process.args", "process.cwd": "process.cwd", "process.user": "process.user"}}
+	if command != nil {
+		s.Process.Args = command
+		res.Origin["process.args"] = "command line"
+	}
+	dir, err := filepath.Abs(img.Name[len(bundlePrefix(img.Name)):])
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range s.Mounts {
+		// runtime-spec: the source of a bind may be relative to the bundle.
+		bind := m.Type == "bind" || m.Type == "none" || m.Type == ""
+		if bind && m.Source != "" && !filepath.IsAbs(m.Source) {
+			s.Mounts[i].Source = filepath.Join(dir, m.Source)
+		}
+	}
+	return res, nil
+}
+
+func bundlePrefix(name string) string {
+	const prefix = "bundle:"
+	if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+		return prefix
+	}
+	return ""
+}
+
+// noneOfTheConfig refuses the flags that speak of an image config: a bundle
+// has none.
+func (f *containerFlags) noneOfTheConfig() error {
+	var named string
+	f.flags.Visit(func(flag *pflag.Flag) {
+		switch flag.Name {
+		case "env", "env-file", "workdir", "user", "entrypoint", "volume", "tmpfs", "network", "hostname", "read-only", "writable", "stop-signal":
+			named = flag.Name
+		}
+	})
+	if named != "" {
+		return &hinted{fmt.Errorf("--%s: a bundle's config.json says what is in it", named), "change config.json, or run the image that the bundle was made of"}
+	}
+	return nil
+}
