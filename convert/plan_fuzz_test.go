@@ -135,7 +135,11 @@ func FuzzPlan(f *testing.F) {
 				}
 			}
 			h.Paths["/sys"] = fs.ModeDir | 0o755
-			return Plan(spec, Rootfs{Dirs: []string{"/cache/root"}, FS: image, Owned: true}, h, o)
+			root := Rootfs{Dirs: []string{"/cache/root"}, FS: image, Owned: true}
+			if flags&64 != 0 {
+				root.Dirs = []string{"/cache/root", "/cache/root"}
+			}
+			return Plan(spec, root, h, o)
 		}
 		p, err := plan()
 		again, err2 := plan()

@@ -184,6 +184,30 @@ func TestSeveralRoots(t *testing.T) {
 	}
 }
 
+// TestMergedSeeds holds that no more overlays are stacked than the kernel can:
+// the root's and one on it.
+func TestMergedSeeds(t *testing.T) {
+	tree := fstest.MapFS{}
+	if err := list(tree, "var/lib/x/file\nvar/lib/y/file\nvar/lib/empty/\n"); err != nil {
+		t.Fatal(err)
+	}
+	root := Rootfs{Dirs: []string{"/low", "/up"}, FS: tree, Owned: true}
+	spec := bundle(mountOf("tmpfs", "/var", "tmpcopyup"), mountOf("tmpfs", "/var/lib/x", "tmpcopyup"),
+		mountOf("tmpfs", "/var/lib/y", "tmpcopyup", "size=1m"), mountOf("tmpfs", "/var/lib/empty", "tmpcopyup", "mode=700"))
+	p, err := Plan(spec, root, Host{}, PlanOptions{Features: bwrap.Features{Stage: true, StageOverlay: true}})
+	if got, want := brief(p, err), "overlay:/var tmpfs:/var/lib/empty remountro:/"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if err == nil && (len(p.Gaps) != 2 || p.Gaps[1].Field != "mounts[/var/lib/y].options") {
+		t.Errorf("%+v", p.Gaps)
+	}
+	root.Dirs = root.Dirs[:1]
+	p, err = Plan(spec, root, Host{}, PlanOptions{Features: bwrap.Features{Stage: true, StageOverlay: true}})
+	if got, want := brief(p, err), "overlay:/var tmpfs:/var/lib/empty overlay:/var/lib/x overlay:/var/lib/y"; got != want {
+		t.Errorf("one directory: %s, want %s", got, want)
+	}
+}
+
 func TestParseSize(t *testing.T) {
 	for s, want := range map[string]int64{
 		"0": 0, "1": 1, "2k": 2048, "3M": 3 << 20, "4g": 4 << 30, "4294967296g": 1 << 62,

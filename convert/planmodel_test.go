@@ -19,6 +19,7 @@ type model struct {
 	image, host fstest.MapFS
 	nodes       map[string]fs.FileMode // by absolute path
 	mounts      map[string]ground      // what is mounted last at a place
+	stacked     map[string]bool        // mounts that are an overlay on an overlay
 	order       []string               // of the mounts made, masks left out
 }
 
@@ -33,6 +34,7 @@ const (
 
 func (m *model) run(steps []bwrap.Step, keepOrder bool) error {
 	m.nodes, m.mounts = map[string]fs.FileMode{"/": fs.ModeDir}, map[string]ground{}
+	m.stacked = map[string]bool{}
 	for i, s := range steps {
 		if err := m.do(s.Op); err != nil {
 			return fmt.Errorf("step %d, %T %s: %w", i, s.Op, s.Op.Dest(), err)
@@ -80,9 +82,13 @@ func (m *model) do(op bwrap.Op) error {
 				return fmt.Errorf("shows %s", l)
 			}
 		}
+		if o.Merged && m.stacked[m.mountOf(dst)] {
+			return fmt.Errorf("a third overlay on %s", m.mountOf(dst))
+		}
 		if err := m.mountDir(dst, fixed); err != nil {
 			return err
 		}
+		m.stacked[dst] = o.Merged
 		m.copy(m.image, dst, dst)
 		m.mounts[dst] = memory // for the points
 		for _, p := range o.Points {
@@ -154,10 +160,12 @@ func (m *model) bind(o bwrap.Bind) error {
 }
 
 // ground of the mount that the name lies in.
-func (m *model) ground(name string) ground {
+func (m *model) ground(name string) ground { return m.mounts[m.mountOf(name)] }
+
+func (m *model) mountOf(name string) string {
 	for dir := name; ; dir = path.Dir(dir) {
-		if g, ok := m.mounts[dir]; ok || dir == "/" {
-			return g
+		if _, ok := m.mounts[dir]; ok || dir == "/" {
+			return dir
 		}
 	}
 }
@@ -210,6 +218,7 @@ func (m *model) mountDir(dst string, g ground) error {
 	}
 	maps.DeleteFunc(m.nodes, func(name string, _ fs.FileMode) bool { return name != dst && within(name, dst) })
 	maps.DeleteFunc(m.mounts, func(name string, _ ground) bool { return within(name, dst) })
+	delete(m.stacked, dst)
 	m.mounts[dst], m.nodes[dst] = g, fs.ModeDir
 	return nil
 }

@@ -63,11 +63,25 @@ func (p *planner) tmpfsMount(m specs.Mount, at inroot.Path, why string) error {
 	case empty:
 		p.alike(&t, info)
 		p.memory(o.over(t), o, why)
+	case r.kind == regionOverlay && p.root.merged():
+		p.shared(t.Dst, r.at, o)
 	default:
 		p.alike(&t, info)
 		p.seeded(o.over(t), o, why)
 	}
 	return nil
+}
+
+// shared leaves a directory to the overlay that it lies in, which shows what
+// the image has there and takes the writes. One of its own would lie on that,
+// and that on the one which merges the root: more than the kernel stacks.
+func (p *planner) shared(dst, overlay string, o tmpfsWish) {
+	if o.mode != nil || o.size > 0 || o.readOnly {
+		p.gaps = append(p.gaps, Gap{
+			Field: "mounts[" + dst + "].options", Effect: Lacks, Remedy: "leave what the image has there out with notmpcopyup",
+			Reason: "mode, size and ro need a mount of its own, which can't be stacked on the one at " + overlay + " where the root is merged",
+		})
+	}
 }
 
 // alike gives the tmpfs the image's mode and owner.
