@@ -52,6 +52,9 @@ func openImage(f *imageFlags, a imageArgs, stdin *os.File) (*layout.Image, error
 // reference gives what layout needs to find the image.
 func (f *imageFlags) reference(a imageArgs, stdin *os.File) (layout.Ref, layout.OpenOptions, error) {
 	o := layout.OpenOptions{Platform: f.platform, Config: f.config, Rootfs: f.rootfs}
+	if dir, err := f.dir(); err == nil {
+		o.TempDir = dir // without one archives are spooled where the system has temporary files
+	}
 	if len(a.rootfs) > 0 {
 		o.Rootfs = a.rootfs[1:]
 		return layout.Ref{Transport: "rootfs", Path: a.rootfs[0]}, o, nil
