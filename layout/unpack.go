@@ -102,7 +102,9 @@ func unpack(ctx context.Context, img *Image, dir string, o UnpackOptions, b *bas
 	if err := checkEmpty(d, info); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	err = newApplier(ctx, int(d.Fd()), o).apply(layers)
+	a := newApplier(ctx, int(d.Fd()), o)
+	a.base, a.record = b, r
+	err = a.apply(layers)
 	if err == nil {
 		return nil
 	}

@@ -1,0 +1,147 @@
+package layout
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// PruneOptions say what to remove. The zero value removes only what no start
+// would use: what dead writers have left, and roots of other versions.
+type PruneOptions struct {
+	// OlderThan removes what was last used longer ago than this; 0: nothing.
+	OlderThan time.Duration
+
+	// KeepBytes removes what was used longest ago until what is left takes no
+	// more than this on disk; 0: nothing.
+	KeepBytes int64
+
+	// Keys are removed, whatever their age.
+	Keys []string
+
+	// All removes everything.
+	All bool
+}
+
+// Prune removes roots that no process uses, those used longest ago first, and
+// returns them. On an error it has removed what it returns.
+func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err error) {
+	c, err := s.cache()
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.removeUseless(); err != nil {
+		return nil, cacheError(err)
+	}
+	total := diskUsageOf(c.dir)
+	slices.Reverse(list)
+	for _, e := range list {
+		old := o.OlderThan > 0 && now.Sub(e.LastUse) > o.OlderThan
+		large := o.KeepBytes > 0 && total > o.KeepBytes
+		if !o.All && !old && !large && !slices.Contains(o.Keys, e.Key) {
+			continue
+		}
+		// Others that shared its files may be gone by now.
+		_, e.Own = diskUsage(filepath.Join(c.dir, "roots", e.Key))
+		ok, err := c.at(e.Key).removeRoot()
+		if err != nil {
+			return removed, cacheError(err)
+		}
+		if ok {
+			total -= e.Own
+			removed = append(removed, e)
+		}
+	}
+	return removed, nil
+}
+
+func diskUsageOf(dir string) int64 {
+	all, _ := diskUsage(dir)
+	return all
+}
+
+// removeUseless removes what no start would use: see PruneOptions.
+func (c *cached) removeUseless() error {
+	keys, err := c.keys()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		at := c.at(key)
+		if _, err := readMeta(at.root()); errors.Is(err, fs.ErrNotExist) {
+			if _, err := at.removeRoot(); err != nil {
+				return err
+			}
+		}
+	}
+	c.sweep()
+	locks, err := os.ReadDir(filepath.Join(c.dir, "locks"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range locks {
+		at := c.at(e.Name())
+		if _, err := os.Lstat(at.root()); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if _, err := at.removeRoot(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeRoot removes a root and its lock unless it is in use. It goes away by
+// a rename: half a root is never seen.
+func (c *cached) removeRoot() (removed bool, err error) {
+	l, err := openLock(c.lockPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.Mkdir(filepath.Join(c.dir, "locks"), 0o700)
+		if err == nil {
+			l, err = openLock(c.lockPath())
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = also(err, l.close()) }()
+	switch err := l.try(unix.LOCK_EX); {
+	case err == errLocked:
+		return false, nil
+	case err != nil:
+		return false, &fs.PathError{Op: "lock", Path: c.lockPath(), Err: err}
+	case l.stale(c.lockPath()):
+		return false, nil
+	}
+	tmp := filepath.Join(c.dir, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return false, err
+	}
+	gone, err := os.MkdirTemp(tmp, c.key+".")
+	if err != nil {
+		return false, err
+	}
+	err = os.Rename(c.root(), filepath.Join(gone, "root"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return false, also(err, os.Remove(gone))
+	}
+	if err := c.clear(c.key); err != nil {
+		return false, err
+	}
+	return true, os.Remove(c.lockPath())
+}

@@ -1,0 +1,288 @@
+package layout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Damage is a difference between a root and what was unpacked.
+type Damage struct {
+	Key  string `json:"key"`  // of the root
+	Path string `json:"path"` // in it; "" when it is the cache's own data
+	What string `json:"what"`
+}
+
+// Verify compares every root with what was unpacked: names, types, modes,
+// owners, times, link targets, extended attributes and contents. It follows
+// no link and changes nothing. What its modes keep the caller from reading is
+// not looked at.
+func (s *Store) Verify(ctx context.Context) ([]Damage, error) {
+	c, err := s.cache()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.keys()
+	if err != nil {
+		return nil, cacheError(err)
+	}
+	var found []Damage
+	for _, key := range keys {
+		damage, err := c.at(key).verify(ctx)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, damage...)
+	}
+	return found, nil
+}
+
+// verify compares one root. The shared lock keeps it from being pruned.
+func (c *cached) verify(ctx context.Context) (found []Damage, err error) {
+	l, err := openLock(c.lockPath())
+	if err != nil {
+		return nil, cacheError(err)
+	}
+	defer func() { err = also(err, l.close()) }()
+	switch err := l.try(unix.LOCK_SH); {
+	case err == errLocked:
+		return nil, nil // being made, or removed
+	case err != nil:
+		return nil, cacheError(err)
+	}
+	own := func(err error) ([]Damage, error) {
+		return []Damage{{c.key, "", err.Error()}}, nil
+	}
+	meta, err := readMeta(c.root())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(c.root()); err != nil {
+			return nil, nil // pruned meanwhile
+		}
+		return own(fmt.Errorf("%s is missing, damaged or of another version", metaName))
+	case err != nil:
+		return nil, err
+	}
+	p, err := openReplay(c.root(), meta.Record)
+	if err != nil {
+		return own(err)
+	}
+	defer p.close()
+	if err := p.to(-1); err != nil {
+		return own(err)
+	}
+	v := &verifier{ctx: ctx, key: c.key, buf: make([]byte, 256<<10)}
+	fd, err := unix.Open(filepath.Join(c.root(), rootfsName), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		v.report("/", err.Error())
+		return v.found, nil
+	}
+	defer unix.Close(fd)
+	err = v.dir(fd, ".", "/", p.root)
+	return v.found, err
+}
+
+// verifier compares a tree with nodes.
+type verifier struct {
+	ctx   context.Context
+	key   string
+	buf   []byte
+	found []Damage
+}
+
+func (v *verifier) report(path, what string) {
+	v.found = append(v.found, Damage{v.key, path, what})
+}
+
+func (v *verifier) differs(path, what string, got, want any) {
+	v.report(path, fmt.Sprintf("%s is %v instead of %v", what, got, want))
+}
+
+// dir compares a directory and all below it.
+func (v *verifier) dir(parent int, name, path string, n *node) error {
+	if err := v.ctx.Err(); err != nil {
+		return context.Cause(v.ctx)
+	}
+	fd, err := openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.EACCES) && n.meta.mode&0o500 != 0o500 {
+		return nil
+	}
+	if err != nil {
+		v.report(path, err.Error())
+		return nil
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	v.meta(path, &st, n)
+	v.xattrs(fd, path, n)
+	names, err := dirNames(fd)
+	if err != nil {
+		v.report(path, err.Error())
+		return nil
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		child := n.children[name]
+		if child == nil || child.kind == recAbsent {
+			v.report(join(path, name), "was added")
+			continue
+		}
+		if err := v.entry(fd, name, join(path, name), child); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.children)) {
+		if _, ok := slices.BinarySearch(names, name); !ok && n.children[name].kind != recAbsent {
+			v.report(join(path, name), "is missing")
+		}
+	}
+	return nil
+}
+
+func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
+
+// entry compares what is at a name.
+func (v *verifier) entry(dirfd int, name, path string, n *node) error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		v.report(path, err.Error())
+		return nil
+	}
+	want := map[byte]uint32{recDir: unix.S_IFDIR, recFile: unix.S_IFREG, recSymlink: unix.S_IFLNK, recNode: n.typ}[n.kind]
+	if got := st.Mode & unix.S_IFMT; got != want {
+		v.differs(path, "type", typeName(got), typeName(want))
+		return nil
+	}
+	if n.kind == recDir {
+		return v.dir(dirfd, name, path, n)
+	}
+	v.meta(path, &st, n)
+	switch n.kind {
+	case recSymlink:
+		if got, err := readlinkat(dirfd, name); err != nil || got != n.target {
+			v.differs(path, "target", quote(got), quote(n.target))
+		}
+	case recNode:
+		if uint64(st.Rdev) != n.dev {
+			v.differs(path, "device", st.Rdev, n.dev)
+		}
+	case recFile:
+		return v.file(dirfd, name, path, &st, n)
+	}
+	return nil
+}
+
+func typeName(kind uint32) string {
+	switch kind {
+	case unix.S_IFDIR:
+		return "directory"
+	case unix.S_IFREG:
+		return "file"
+	case unix.S_IFLNK:
+		return "symlink"
+	case unix.S_IFIFO:
+		return "fifo"
+	}
+	return "device or socket"
+}
+
+// meta compares what stat tells. File systems differ in how finely they keep
+// times, and in which.
+func (v *verifier) meta(path string, st *unix.Stat_t, n *node) {
+	if got := st.Mode & 0o7777; n.kind != recSymlink && got != n.meta.mode {
+		v.differs(path, "mode", fmt.Sprintf("%04o", got), fmt.Sprintf("%04o", n.meta.mode))
+	}
+	if int(st.Uid) != n.meta.uid || int(st.Gid) != n.meta.gid {
+		v.differs(path, "owner", fmt.Sprintf("%d:%d", st.Uid, st.Gid), fmt.Sprintf("%d:%d", n.meta.uid, n.meta.gid))
+	}
+	const last = 1<<31 - 1
+	if want := n.meta.mtime.Sec; want >= 0 && want <= last && st.Mtim.Sec != want {
+		v.differs(path, "mtime", st.Mtim.Sec, want)
+	}
+}
+
+// file compares a file's content and attributes.
+func (v *verifier) file(dirfd int, name, path string, st *unix.Stat_t, n *node) error {
+	if st.Size != n.size {
+		v.differs(path, "size", st.Size, n.size)
+		return nil
+	}
+	fd, err := openat(dirfd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.EACCES) && n.meta.mode&0o400 == 0 {
+		return nil
+	}
+	if err != nil {
+		v.report(path, err.Error())
+		return nil
+	}
+	f := blobFile(fd)
+	defer f.Close()
+	v.xattrs(fd, path, n)
+	sum := uint32(0)
+	for {
+		if err := v.ctx.Err(); err != nil {
+			return context.Cause(v.ctx)
+		}
+		n, err := f.Read(v.buf)
+		sum = checksum(sum, v.buf[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			v.report(path, err.Error())
+			return nil
+		}
+	}
+	if sum != n.sum {
+		v.report(path, "content differs")
+	}
+	return nil
+}
+
+// xattrs compares the attributes that an image can set.
+func (v *verifier) xattrs(fd int, path string, n *node) {
+	size, err := unix.Flistxattr(fd, v.buf)
+	if err != nil {
+		size = 0 // not supported: nothing was set
+	}
+	got := map[string][]byte{}
+	for name := range strings.SplitSeq(string(v.buf[:size]), "\x00") {
+		if strings.HasPrefix(name, "user.") || name == capability {
+			got[name] = nil
+		}
+	}
+	value := make([]byte, 64<<10)
+	if len(got) == 0 && len(n.xattrs) == 0 {
+		return
+	}
+	for name := range got {
+		if size, err := unix.Fgetxattr(fd, name, value); err == nil {
+			got[name] = bytes.Clone(value[:size])
+		}
+	}
+	for _, x := range n.xattrs {
+		have, ok := got[x.name]
+		if !ok {
+			v.report(path, "extended attribute "+quote(x.name)+" is missing")
+		} else if !bytes.Equal(have, x.value) {
+			v.report(path, "extended attribute "+quote(x.name)+" differs")
+		}
+		delete(got, x.name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		v.report(path, "extended attribute "+quote(name)+" was added")
+	}
+}
