@@ -103,6 +103,9 @@ func (s *stream) close() {
 	}
 	for _, st := range s.stages {
 		st.wg.Wait()
+	}
+	// Only now: a stage reads the one before it.
+	for _, st := range s.stages {
 		st.release()
 	}
 	for _, c := range s.closer {
