@@ -180,7 +180,12 @@ func (m *stageMounter) makeTarget(tree int, dst string) (int, error) {
 }
 
 func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
-	opts := fmt.Sprintf("mode=%04o,uid=%d,gid=%d", unixMode(o.Mode), o.UID, o.GID)
+	opts := fmt.Sprintf("mode=%04o", unixMode(o.Mode))
+	if o.UID != 0 || o.GID != 0 {
+		// Without these it belongs to whoever mounts it, which is 0 where 0
+		// is mapped.
+		opts += fmt.Sprintf(",uid=%d,gid=%d", o.UID, o.GID)
+	}
 	if o.Size > 0 {
 		opts += ",size=" + strconv.FormatInt(o.Size, 10)
 	}

@@ -47,7 +47,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 		return err
 	}
 	signals := make(chan os.Signal, 16)
-	notifyEnds(signals)
+	notifyNamed(signals)
 	s := &session{flags: f, in: std.in, err: std.err}
 	defer s.close()
 	ctx, cancel := context.WithCancel(ctx)
@@ -63,7 +63,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 		return err
 	}
 	// A command that is done at once is not worth the set-up.
-	others := time.AfterFunc(20*time.Millisecond, func() { notifyAll(signals) })
+	others := time.AfterFunc(20*time.Millisecond, func() { notifyRealTime(signals) })
 	defer others.Stop()
 	stop, err := convert.ParseSignal(s.planned.Plan.Process.StopSignal)
 	if err != nil {
@@ -102,23 +102,20 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	})
 }
 
-// notifyEnds has the signals delivered that would end a program.
-func notifyEnds(c chan<- os.Signal) {
-	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+// notifyNamed has the signals with names delivered, as far as they mean
+// something to a command. Those of job control stop and continue oci2bwrap
+// itself, as the shell expects.
+func notifyNamed(c chan<- os.Signal) {
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGABRT, syscall.SIGIO, syscall.SIGPWR,
+		syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGSTKFLT)
 }
 
-// notifyAll has every signal delivered that means something to a command.
-// Each one costs a round through the scheduler, so it is done while the
-// command runs. The signals of job control stop and continue oci2bwrap
-// itself, as the shell expects.
-func notifyAll(c chan<- os.Signal) {
-	for n := syscall.Signal(1); n <= 64; n++ {
-		switch n {
-		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU,
-			syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE,
-			syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS, 32, 33:
-			continue
-		}
+// notifyRealTime has the real-time signals delivered. Each costs a round
+// through the scheduler, so it is done while the command runs.
+func notifyRealTime(c chan<- os.Signal) {
+	const first, last = 34, 64 // the C library keeps 32 and 33
+	for n := syscall.Signal(first); n <= last; n++ {
 		signal.Notify(c, n)
 	}
 }
