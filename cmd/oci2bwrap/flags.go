@@ -42,6 +42,7 @@ type containerFlags struct {
 	writable    bool
 	stopSignal  string
 	stopTimeout int
+	noCache     bool
 	strict      bool
 	allowGaps   []string
 
@@ -65,6 +66,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "`signal` that SIGTERM becomes (default: the image's, else SIGTERM)")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "`seconds` from the stop signal to SIGKILL")
+	fs.BoolVar(&f.noCache, "no-cache", false, "unpack into a temporary place, and remove it")
 	fs.BoolVar(&f.strict, "strict", false, "fail on any gap, not only one that weakens isolation")
 	fs.StringArrayVar(&f.allowGaps, "allow-gap", nil, "run in spite of the gap named by its `field`")
 

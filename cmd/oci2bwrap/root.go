@@ -38,7 +38,7 @@ IMAGE is a path, recognised by its content:
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newVersionCmd(std))
+	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newCacheCmd(std), newVersionCmd(std))
 	return cmd
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,7 +20,7 @@ import (
 type session struct {
 	flags *containerFlags
 	in    *os.File
-	err   io.Writer
+	err   *os.File
 
 	cache  string
 	image  *layout.Image
@@ -57,7 +56,9 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.image, err = openImage(&s.flags.imageFlags, a, s.in); err != nil {
 		return err
 	}
-	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller}
+	tell, done := newProgress(stdio{err: s.err}, s.flags.quiet)
+	defer done()
+	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller, Temporary: s.flags.noCache, Progress: tell}
 	if isRoot() {
 		store.Ownership = layout.Real
 	}

@@ -69,7 +69,9 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 	}()
 	rootfs := filepath.Join(dir, "rootfs")
 	var skipped []layout.Skipped
-	o := layout.UnpackOptions{OnSkip: func(s layout.Skipped) { skipped = append(skipped, s) }}
+	tell, done := newProgress(std, f.quiet)
+	defer done()
+	o := layout.UnpackOptions{Progress: tell, OnSkip: func(s layout.Skipped) { skipped = append(skipped, s) }}
 	if isRoot() {
 		o.Ownership, o.Devices = layout.Real, true
 	}
