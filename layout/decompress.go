@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -31,11 +32,11 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	case len(head) >= 262 && string(head[257:262]) == tarMagic:
 		return io.NopCloser(br), nil
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		z, err := newGunzip(br)
+		z, err := gzip.NewReader(br)
 		if err != nil {
 			return nil, fmt.Errorf("gzip: %w", err)
 		}
-		return labelled{"gzip", z, func() error { return nil }}, nil
+		return labelled{"gzip", z, z.Close}, nil
 	case isZstd(head):
 		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(math.MaxInt64))
