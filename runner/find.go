@@ -1,0 +1,46 @@
+package runner
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// remedy recognises the failures of bubblewrap that have a known way out.
+func remedy(text string) string {
+	for _, known := range []struct{ text, remedy string }{
+		{"No permissions to create", remedyUserNamespace},
+		{"Creating new namespace failed", remedyUserNamespace},
+		{"setting up uid map", remedyUserNamespace},
+		// The init has to run where no shared library is.
+		{"execvp /proc/self/fd/", "this oci2bwrap is linked dynamically: build it with CGO_ENABLED=0"},
+	} {
+		if strings.Contains(text, known.text) {
+			return known.remedy
+		}
+	}
+	return ""
+}
+
+const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
+	"kernel.apparmor_restrict_unprivileged_userns), or run as root"
+
+var errNoBwrap = &Error{
+	Msg:    "bubblewrap is not installed: no bwrap in PATH",
+	Remedy: "install it, for example with: apt-get install bubblewrap",
+}
+
+// Find finds bubblewrap in the given PATH.
+func Find(path string) (string, error) {
+	for _, dir := range strings.Split(path, ":") {
+		file := dir + "/bwrap"
+		if !strings.HasPrefix(dir, "/") {
+			continue
+		}
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
+			return file, nil
+		}
+	}
+	return "", errNoBwrap
+}
