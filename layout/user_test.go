@@ -12,7 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const asUser = "LAYOUT_TEST_AS_USER"
+const (
+	asUser  = "LAYOUT_TEST_AS_USER"
+	ggcrEnv = "LAYOUT_TEST_GGCR"
+)
 
 // TestAsOrdinaryUser runs the package's tests once more, without privilege.
 func TestAsOrdinaryUser(t *testing.T) {
@@ -36,9 +39,15 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if err := copyFile(self, "/proc/self/exe"); err != nil {
 		t.Fatal(err)
 	}
+	ggcr := filepath.Join(dir, "ggcr")
+	for _, data := range []string{"pkg/v1/layout/testdata", "pkg/v1/tarball/testdata"} {
+		if err := os.CopyFS(filepath.Join(ggcr, data), os.DirFS(filepath.Join(ggcrDir(t), data))); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cmd := exec.Command(self, "-test.short", "-test.skip=^(TestLimits|TestSelection|TestLayerStreams|TestSpoiledBlob|TestSparse|TestSHA512|TestParseRef|Fuzz.*)$")
 	cmd.Dir = work
-	cmd.Env = append(os.Environ(), asUser+"=1", "TMPDIR="+work, "HOME="+work)
+	cmd.Env = append(os.Environ(), asUser+"=1", ggcrEnv+"="+ggcr, "TMPDIR="+work, "HOME="+work)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
