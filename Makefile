@@ -34,9 +34,10 @@ fixtures:
 	  [ "$$CI" != true ] || exit 1; \
 	done
 
-# Start-up times beside bwrap's, crun's and runc's, into docs/performance.md.
+# Start-up times beside bwrap, crun and runc, and cold unpacking beside tar, umoci
+# and skopeo, into docs/performance.md. Needs root.
 bench: build
-	@sh fixtures/bench/bench.sh bin/oci2bwrap docs/performance.md
+	@sh fixtures/bench/all.sh bin/oci2bwrap $(FIXTURES) docs/performance.md
 
 # Every fuzz target for FUZZTIME.
 fuzz:
