@@ -54,6 +54,10 @@ type Host struct {
 	UID, GID int    // the caller's effective ids; UID 0 is real root
 	Hostname string // the kernel's node name
 
+	// Confined says that the caller is in a user namespace of somebody's,
+	// where UID 0 is no real root.
+	Confined bool
+
 	// Files holds the host files whose content the container shows, keyed by
 	// absolute path: /etc/resolv.conf, /etc/hosts, /etc/hostname where they
 	// exist.

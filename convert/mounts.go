@@ -69,7 +69,11 @@ func (c *conversion) volumes(l *mountList) {
 		case !strings.HasPrefix(v, "/"):
 			c.note(field, "%q is not absolute and is taken as %q", v, dst)
 		}
-		if _, ok := l.mounts[dst]; ok {
+		if m, ok := l.mounts[dst]; ok {
+			if m.Type == "bind" {
+				c.note(field, "%q is a file that every sandbox has, and no volume", dst)
+				continue
+			}
 			l.origin[dst] = field
 			continue
 		}

@@ -57,6 +57,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	if spec.Root.Readonly && !isBind(steps) {
 		plan.Steps = append(plan.Steps, bwrap.Step{Op: bwrap.RemountRO{Dst: "/"}, Why: p.origin("root.readonly", "root.readonly")})
 	}
+	p.spaces(plan)
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}

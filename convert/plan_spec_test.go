@@ -152,7 +152,7 @@ func TestPlanProcess(t *testing.T) {
 		!slices.Equal(got.Capabilities.Bounding, []string{"CAP_CHOWN", "CAP_KILL"}) || len(got.Rlimits) != 1 || got.Rlimits[0].Hard != 2 {
 		t.Errorf("%+v", got)
 	}
-	if n := p.Plan.Namespaces; !n.User || !n.UTS || n.PID || n.Net || n.Hostname != "h" {
+	if n := p.Plan.Namespaces; !n.User || !n.UTS || !n.PID || n.Net || n.Hostname != "h" {
 		t.Errorf("%+v", n)
 	}
 	if p, err := planBundle(t, bundle(), PlanOptions{}); err != nil || p.Plan.Process.Umask != 0o22 || p.Plan.Process.StopSignal != "SIGTERM" {
@@ -198,7 +198,7 @@ func TestMergedSeeds(t *testing.T) {
 	if got, want := brief(p, err), "overlay:/var tmpfs:/var/lib/empty remountro:/"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if err == nil && (len(p.Gaps) != 2 || p.Gaps[1].Field != "mounts[/var/lib/y].options") {
+	if err == nil && (len(p.Gaps) != 3 || p.Gaps[1].Field != "mounts[/var/lib/y].options") {
 		t.Errorf("%+v", p.Gaps)
 	}
 	root.Dirs = root.Dirs[:1]

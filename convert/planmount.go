@@ -15,6 +15,9 @@ import (
 // mount plans one mount of the Spec.
 func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 	why := p.origin(m.Destination, "mounts")
+	if at.Name == "/nix/store" && slices.Contains(m.Options, "tmpcopyup") {
+		return fmt.Errorf("%q is /nix/store, and would hide the programs in it", m.Destination)
+	}
 	if at.Name == "/" {
 		return fmt.Errorf("%q is the root itself", m.Destination)
 	}

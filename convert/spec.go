@@ -145,4 +145,4 @@ func (c *conversion) surroundings(u user) {
 
 // ordinary says that the caller is not real root, and so needs a user
 // namespace.
-func (c *conversion) ordinary() bool { return c.host.UID != 0 }
+func (c *conversion) ordinary() bool { return c.host.ordinary() }

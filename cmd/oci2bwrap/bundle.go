@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/pflag"
@@ -24,6 +25,9 @@ func bundleResult(img *layout.Image, f *containerFlags, command []string) (*conv
 	}
 	if s.Process == nil || s.Root == nil || s.Linux == nil {
 		return nil, fmt.Errorf("image %q: config.json: process, root and linux are needed", img.Name)
+	}
+	if !slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" && filepath.Clean(m.Destination) == "/proc" }) {
+		return nil, fmt.Errorf("image %q: config.json: mounts: no procfs at /proc, without which a sandbox can't be started", img.Name)
 	}
 	res := &convert.Result{Spec: s, Origin: map[string]string{"process.args": "process.args", "process.cwd": "process.cwd", "process.user": "process.user"}}
 	if command != nil {

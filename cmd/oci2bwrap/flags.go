@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -96,6 +98,9 @@ func (f *containerFlags) check() error {
 	}
 	if f.flags.Changed("read-only") && f.flags.Changed("writable") && f.readOnly == f.writable {
 		return errors.New("--read-only and --writable contradict each other")
+	}
+	if strings.HasPrefix(f.entrypoint, "[") && !json.Valid([]byte(f.entrypoint)) {
+		return fmt.Errorf("--entrypoint: %q begins like a JSON array and is none", f.entrypoint)
 	}
 	if f.network != "host" && f.network != "none" {
 		return fmt.Errorf("--network: %q is not supported (has: host, none)", f.network)

@@ -14,7 +14,7 @@ import (
 // readHost collects what the conversion may know of this machine.
 func readHost() (convert.Host, error) {
 	h := convert.Host{
-		UID: os.Geteuid(), GID: os.Getegid(),
+		UID: os.Geteuid(), GID: os.Getegid(), Confined: confined(),
 		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{},
 		Dir: openDir,
 	}

@@ -21,7 +21,8 @@ mounted where and why, and the gaps.
 
   --format text   for people
   --format json   the whole plan; "version" rises when a field changes its meaning
-  --format argv   bubblewrap's options, one a line, for reading
+  --format argv   the plan in bubblewrap's words, one option a line, for reading:
+                  run mounts some of it itself, also where bubblewrap could not
 
 Exit status: 0, or 125 with a message.`,
 		Example: `  oci2bwrap plan ./image-dir

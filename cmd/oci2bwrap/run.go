@@ -133,8 +133,11 @@ func interruptible(cancel context.CancelFunc, signals <-chan os.Signal, work fun
 		done <- outcome{s, err}
 	}()
 	var ended exitStatus
+	var grace <-chan time.Time
 	for {
 		select {
+		case <-grace:
+			return nil, ended // it waits for input that may never come
 		case o := <-done:
 			if ended != 0 {
 				if o.sandbox != nil {
@@ -147,6 +150,7 @@ func interruptible(cancel context.CancelFunc, signals <-chan os.Signal, work fun
 			if n, ok := sig.(syscall.Signal); ok && (n == syscall.SIGINT || n == syscall.SIGTERM || n == syscall.SIGHUP || n == syscall.SIGQUIT) {
 				ended = exitStatus(128 + int(n))
 				cancel()
+				grace = time.After(2 * time.Second)
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
@@ -46,7 +48,14 @@ func (s *session) close() {
 
 // isRoot says whether the caller is real root, whose sandboxes need no user
 // namespace and whose files keep the image's owners.
-func isRoot() bool { return os.Geteuid() == 0 }
+func isRoot() bool { return os.Geteuid() == 0 && !confined() }
+
+// confined says that this process is in a user namespace other than the
+// first one, where root's rights end at what is mapped.
+func confined() bool {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !slices.Equal(strings.Fields(string(data)), []string{"0", "0", "4294967295"})
+}
 
 // unpack has the image's files in the cache.
 func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {

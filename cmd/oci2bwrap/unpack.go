@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +61,8 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 	if err != nil {
 		return err
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	defer func() {
 		if err != nil {
 			empty(dir)
@@ -76,6 +80,9 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 		o.Ownership, o.Devices = layout.Real, true
 	}
 	if err := layout.Unpack(ctx, img, rootfs, o); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	res, err := bundleSpec(img, rootfs)
