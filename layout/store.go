@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,9 +58,10 @@ func (r *Rootfs) Close() error {
 	return also(r.temp.discard(), r.lock.close())
 }
 
-// Rootfs returns the root filesystem of an image, which is unpacked if it isn't
-// in the cache. One that is directories is used where it lies. Of several processes that want the same root one unpacks and
-// the others wait. The root stays until Close.
+// Rootfs returns the root filesystem of an image, which is unpacked if it
+// isn't in the cache. An image that is directories is used where it lies. Of
+// several processes that want the same root one unpacks and the others wait.
+// The root stays until Close.
 func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 	if img.Dirs != nil {
 		return img.rootfs(ctx, s.Limits)
@@ -87,6 +87,17 @@ func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 	}
 	c.sweep()
 	return root, nil
+}
+
+// forget removes the lock file of a root that never came to be. Who waits for
+// the lock meanwhile notices that its file is gone.
+func (c *cached) forget(l *lock) {
+	if l.f == nil || l.try(unix.LOCK_EX) != nil || l.stale(c.lockPath()) {
+		return
+	}
+	if _, err := os.Lstat(c.root()); errors.Is(err, fs.ErrNotExist) {
+		_ = os.Remove(c.lockPath()) // a file too many does no harm
+	}
 }
 
 // key names an image's root in the cache.
@@ -124,6 +135,9 @@ func (c *cached) rootfs(ctx context.Context) (*Rootfs, error) {
 			// The time of last use; a cache that can't be written to has none.
 			_ = setTimes(unix.AT_FDCWD, c.lockPath(), unix.Timespec{Nsec: unix.UTIME_NOW})
 			return root, nil
+		}
+		if !errors.Is(err, errLocked) {
+			c.forget(l)
 		}
 		if cerr := l.close(); cerr != nil {
 			return nil, also(err, cerr)
@@ -218,121 +232,4 @@ func (c *cached) find(l *lock) (*Rootfs, error) {
 		return nil, err
 	}
 	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped}, nil
-}
-
-// make unpacks the root beside its place and renames it there. The exclusive
-// lock is held.
-func (c *cached) make(ctx context.Context) (err error) {
-	if err := c.makeDirs(); err != nil {
-		return err
-	}
-	if err := c.clear(c.key); err != nil {
-		return cacheError(err)
-	}
-	tmp, err := os.MkdirTemp(filepath.Join(c.dir, "tmp"), c.key+".")
-	if err != nil {
-		return cacheError(err)
-	}
-	defer func() {
-		if err != nil {
-			err = also(err, removePath(tmp))
-		}
-	}()
-	meta, err := c.unpack(ctx, tmp)
-	if err != nil {
-		return spaceError(err)
-	}
-	if err := meta.write(tmp); err != nil {
-		return spaceError(cacheError(err))
-	}
-	// What is there without a readable meta.json is no root of ours.
-	if err := removePath(c.root()); err != nil {
-		return cacheError(err)
-	}
-	return cacheError(os.Rename(tmp, c.root()))
-}
-
-// unpack unpacks the image into dir, from another root if one shares layers
-// with it, and records what it does.
-func (c *cached) unpack(ctx context.Context, dir string) (*rootMeta, error) {
-	b := c.base()
-	defer b.close()
-	meta, err := c.unpackFrom(ctx, dir, b)
-	var share *shareError
-	if b == nil || !errors.As(err, &share) {
-		return meta, err
-	}
-	for _, name := range []string{rootfsName, lowerName, recordName} {
-		if err := removePath(filepath.Join(dir, name)); err != nil {
-			return nil, cacheError(err)
-		}
-	}
-	return c.unpackFrom(ctx, dir, nil)
-}
-
-func (c *cached) unpackFrom(ctx context.Context, dir string, b *base) (*rootMeta, error) {
-	meta := newMeta(c.img, c.store.Ownership)
-	if b != nil {
-		meta.Base = b.layers
-	}
-	record, err := newRecorder(dir)
-	if err != nil {
-		return nil, cacheError(err)
-	}
-	o := c.store.options()
-	o.OnSkip = meta.skip
-	err = unpack(ctx, c.img, filepath.Join(dir, rootfsName), o, b, record)
-	sum, cerr := record.close()
-	if err != nil {
-		return nil, err
-	}
-	meta.Record, meta.Files = sum, record.files
-	return meta, cacheError(cerr)
-}
-
-func (s *Store) options() UnpackOptions {
-	return UnpackOptions{Ownership: s.Ownership, Limits: s.Limits, Progress: s.Progress}
-}
-
-// sweep removes what writers that died have left. It never fails: what it
-// can't remove is removed by a later start.
-func (c *cached) sweep() {
-	entries, err := os.ReadDir(filepath.Join(c.dir, "tmp"))
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		key, _, ok := strings.Cut(e.Name(), ".")
-		if !ok || key == c.key {
-			continue // our own root is in place, and the shared lock held
-		}
-		path := filepath.Join(c.dir, "locks", key)
-		l, err := openLock(path)
-		if err != nil {
-			continue
-		}
-		if l.try(unix.LOCK_EX) == nil && !l.stale(path) {
-			if c.clear(key) == nil && isTemporary(key) {
-				_ = os.Remove(path)
-			}
-		}
-		_ = l.close()
-	}
-}
-
-// clear removes what is in tmp for a key of which the exclusive lock is held:
-// its writer is dead.
-func (c *cached) clear(key string) error {
-	entries, err := os.ReadDir(filepath.Join(c.dir, "tmp"))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if k, _, _ := strings.Cut(e.Name(), "."); k == key {
-			if err := removePath(filepath.Join(c.dir, "tmp", e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -1,0 +1,82 @@
+package layout
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// make unpacks the root beside its place and renames it there. The exclusive
+// lock is held.
+func (c *cached) make(ctx context.Context) (err error) {
+	if err := c.makeDirs(); err != nil {
+		return err
+	}
+	if err := c.clear(c.key); err != nil {
+		return cacheError(err)
+	}
+	tmp, err := os.MkdirTemp(filepath.Join(c.dir, "tmp"), c.key+".")
+	if err != nil {
+		return cacheError(err)
+	}
+	defer func() {
+		if err != nil {
+			err = also(err, removePath(tmp))
+		}
+	}()
+	meta, err := c.unpack(ctx, tmp)
+	if err != nil {
+		return spaceError(err)
+	}
+	if err := meta.write(tmp); err != nil {
+		return spaceError(cacheError(err))
+	}
+	// What is there without a readable meta.json is no root of ours.
+	if err := removePath(c.root()); err != nil {
+		return cacheError(err)
+	}
+	return cacheError(os.Rename(tmp, c.root()))
+}
+
+// unpack unpacks the image into dir, from another root if one shares layers
+// with it, and records what it does.
+func (c *cached) unpack(ctx context.Context, dir string) (*rootMeta, error) {
+	b := c.base()
+	defer b.close()
+	meta, err := c.unpackFrom(ctx, dir, b)
+	var share *shareError
+	if b == nil || !errors.As(err, &share) {
+		return meta, err
+	}
+	for _, name := range []string{rootfsName, lowerName, recordName} {
+		if err := removePath(filepath.Join(dir, name)); err != nil {
+			return nil, cacheError(err)
+		}
+	}
+	return c.unpackFrom(ctx, dir, nil)
+}
+
+func (c *cached) unpackFrom(ctx context.Context, dir string, b *base) (*rootMeta, error) {
+	meta := newMeta(c.img, c.store.Ownership)
+	if b != nil {
+		meta.Base = b.layers
+	}
+	record, err := newRecorder(dir)
+	if err != nil {
+		return nil, cacheError(err)
+	}
+	o := c.store.options()
+	o.OnSkip = meta.skip
+	err = unpack(ctx, c.img, filepath.Join(dir, rootfsName), o, b, record)
+	sum, cerr := record.close()
+	if err != nil {
+		return nil, err
+	}
+	meta.Record, meta.Files = sum, record.files
+	return meta, cacheError(cerr)
+}
+
+func (s *Store) options() UnpackOptions {
+	return UnpackOptions{Ownership: s.Ownership, Limits: s.Limits, Progress: s.Progress}
+}
