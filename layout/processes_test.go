@@ -102,7 +102,11 @@ func TestKilledProcesses(t *testing.T) {
 	}
 	took := time.Since(whole)
 	s := &Store{Dir: dir}
-	for n := range 12 {
+	kills := 12
+	if os.Geteuid() != 0 {
+		kills = 4 // the tests of everybody have a minute
+	}
+	for n := range kills {
 		var env []string
 		if n%2 == 1 {
 			env = []string{keepEnv + "=1"}

@@ -24,12 +24,13 @@ type session struct {
 	in    *os.File
 	err   *os.File
 
-	cache  string
-	image  *layout.Image
-	root   *layout.Rootfs
-	rootfs convert.Rootfs
-	host   convert.Host
-	result *convert.Result
+	cache     string
+	temporary string // the cache, where it is to be removed
+	image     *layout.Image
+	root      *layout.Rootfs
+	rootfs    convert.Rootfs
+	host      convert.Host
+	result    *convert.Result
 
 	bwrap    string
 	features bwrap.Features
@@ -43,6 +44,9 @@ func (s *session) close() {
 	}
 	if s.image != nil {
 		s.image.Close()
+	}
+	if s.temporary != "" {
+		os.RemoveAll(s.temporary)
 	}
 }
 
@@ -59,7 +63,11 @@ func confined() bool {
 
 // unpack has the image's files in the cache.
 func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
-	if s.cache, err = s.flags.dir(); err != nil {
+	if s.cache, err = s.flags.dir(); err != nil && s.flags.noCache {
+		s.cache, err = os.MkdirTemp("", "oci2bwrap-")
+		s.temporary = s.cache
+	}
+	if err != nil {
 		return err
 	}
 	if s.image, err = openImage(&s.flags.imageFlags, a, s.in); err != nil {
