@@ -69,7 +69,7 @@ func config(args ...string) (*Config, error) {
 			{Op: bwrap.Tmpfs{Dst: "/tmp", Mode: 0o1777}},
 		},
 	}
-	c, err := bwrap.Lower(plan, bwrap.Target{Features: f, StageDir: dir, Real: real})
+	c, err := bwrap.Lower(plan, bwrap.Target{Features: f, StageDir: dir})
 	if err != nil {
 		return nil, err
 	}

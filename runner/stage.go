@@ -180,7 +180,7 @@ func (m *stageMounter) makeTarget(tree int, dst string) (int, error) {
 }
 
 func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
-	opts := fmt.Sprintf("mode=%04o", unixMode(o.Mode))
+	opts := fmt.Sprintf("mode=%04o", bwrap.UnixMode(o.Mode))
 	if o.UID != 0 || o.GID != 0 {
 		// Without these it belongs to whoever mounts it, which is 0 where 0
 		// is mapped.
@@ -213,7 +213,7 @@ func (m *stageMounter) mkdir(o bwrap.Dir) error {
 		return err
 	}
 	defer unix.Close(parent)
-	if err := unix.Mkdirat(parent, name, unixMode(o.Mode)); err != nil && err != unix.EEXIST {
+	if err := unix.Mkdirat(parent, name, bwrap.UnixMode(o.Mode)); err != nil && err != unix.EEXIST {
 		return fmt.Errorf("mkdir: %w", err)
 	}
 	return nil

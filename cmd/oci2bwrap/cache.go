@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -163,12 +162,6 @@ func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
 		return exitStatus(1)
 	}
 	return err
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 // writeEntries writes a table, or a list that is never null.

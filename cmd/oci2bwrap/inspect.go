@@ -60,9 +60,7 @@ func runInspect(f *imageFlags, std stdio, a imageArgs, format string) error {
 		return err
 	}
 	if format == "json" {
-		enc := json.NewEncoder(std.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(found)
+		return writeJSON(std.out, found)
 	}
 	return inspectText(std.out, found)
 }

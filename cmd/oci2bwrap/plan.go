@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -107,7 +106,5 @@ func planJSON(s *session, std stdio) error {
 	for _, n := range s.planned.Notes {
 		doc.Notes = append(doc.Notes, noteDoc(n))
 	}
-	enc := json.NewEncoder(std.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	return writeJSON(std.out, doc)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -69,7 +68,7 @@ func (t planPrinter) describe(op bwrap.Op) string {
 	case bwrap.Bind:
 		return t.source(o.Src) + map[bool]string{true: ", read-only"}[o.ReadOnly]
 	case bwrap.Tmpfs:
-		text := fmt.Sprintf("empty, %s", permissions(o.Mode))
+		text := fmt.Sprintf("empty, mode %04o", bwrap.UnixMode(o.Mode))
 		if o.UID != 0 || o.GID != 0 {
 			text += fmt.Sprintf(", owner %d:%d", o.UID, o.GID)
 		}
@@ -117,18 +116,4 @@ func (t planPrinter) source(path string) string {
 		}
 	}
 	return path
-}
-
-// permissions writes the mode in octal, as chmod(1) takes it.
-func permissions(m fs.FileMode) string {
-	bits := uint32(m.Perm())
-	for _, special := range []struct {
-		mode fs.FileMode
-		bit  uint32
-	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
-		if m&special.mode != 0 {
-			bits |= special.bit
-		}
-	}
-	return fmt.Sprintf("mode %04o", bits)
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"unicode"
 
+	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
@@ -49,6 +51,20 @@ func faults(err error) []string {
 		}
 	}
 	return []string{err.Error()}
+}
+
+// printNotes prints what the user should know, a line each.
+func printNotes(w io.Writer, notes []convert.Note) {
+	for _, n := range notes {
+		fmt.Fprintf(w, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
+	}
+}
+
+// writeJSON writes a command's product for programs.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 // printable keeps what an image says from steering the terminal, and a

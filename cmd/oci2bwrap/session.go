@@ -154,7 +154,7 @@ func (s *session) plan(ctx context.Context) (err error) {
 		return err
 	}
 	s.planned.Notes = append(s.result.Notes, s.planned.Notes...)
-	s.command, err = bwrap.Lower(s.planned.Plan, bwrap.Target{Features: s.features, StageDir: stage, Real: isRoot()})
+	s.command, err = bwrap.Lower(s.planned.Plan, bwrap.Target{Features: s.features, StageDir: stage})
 	return err
 }
 
@@ -187,9 +187,7 @@ func (s *session) judge() error {
 		}
 	}
 	if !s.flags.quiet {
-		for _, n := range s.planned.Notes {
-			fmt.Fprintf(s.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
-		}
+		printNotes(s.err, s.planned.Notes)
 	}
 	return errors.Join(fatal...)
 }

@@ -48,9 +48,7 @@ func runSpec(ctx context.Context, f *containerFlags, std stdio, a imageArgs) err
 		return err
 	}
 	if !f.quiet {
-		for _, n := range s.result.Notes {
-			fmt.Fprintf(std.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
-		}
+		printNotes(std.err, s.result.Notes)
 		if files := slices.Sorted(maps.Keys(s.result.Files)); len(files) > 0 {
 			fmt.Fprintf(std.err, "oci2bwrap: note: mounts: the bundle has to hold %s\n", strings.Join(files, ", "))
 		}

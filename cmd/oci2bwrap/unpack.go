@@ -90,9 +90,7 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 		return err
 	}
 	if !f.quiet {
-		for _, n := range res.Notes {
-			fmt.Fprintf(std.err, "oci2bwrap: note: %s\n", printable(n.Field+": "+n.Text))
-		}
+		printNotes(std.err, res.Notes)
 		if len(skipped) > 0 {
 			fmt.Fprintf(std.err, "oci2bwrap: note: %d entries were not made, the first is %q: %s\n", len(skipped), skipped[0].Path, printable(skipped[0].Why))
 		}

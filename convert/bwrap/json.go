@@ -53,8 +53,8 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// unixMode gives the twelve permission bits as chmod(2) takes them.
-func unixMode(m fs.FileMode) uint32 {
+// UnixMode gives the twelve permission bits as chmod(2) takes them.
+func UnixMode(m fs.FileMode) uint32 {
 	u := uint32(m.Perm())
 	if m&fs.ModeSetuid != 0 {
 		u |= 0o4000
@@ -68,4 +68,4 @@ func unixMode(m fs.FileMode) uint32 {
 	return u
 }
 
-func octal(m fs.FileMode) string { return fmt.Sprintf("%04o", unixMode(m)) }
+func octal(m fs.FileMode) string { return fmt.Sprintf("%04o", UnixMode(m)) }

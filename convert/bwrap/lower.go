@@ -44,7 +44,6 @@ type Command struct {
 type Target struct {
 	Features Features
 	StageDir string // an existing directory that the stage may cover with its mounts
-	Real     bool   // the caller is root without a user namespace
 
 	// Reading writes the whole plan in bubblewrap's words, for people, be they
 	// options that it lacks here.
