@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -18,7 +19,7 @@ no root.
 IMAGE is a path, recognised by its content:
   DIR[:TAG]                  an OCI image layout                 (oci:)
   FILE.tar[.gz|.zst][:REF]   an OCI or docker archive            (oci-archive:, docker-archive:)
-  -                          such an archive on stdin
+  -                          such an archive on stdin; with a REF: -- -:REF
   DIR                        what skopeo's dir: transport wrote  (dir:)
   DIR                        unpacked: config.json beside rootfs/ or layers/   (layers:)
   DIR                        an OCI runtime bundle               (bundle:)
@@ -36,6 +37,9 @@ IMAGE is a path, recognised by its content:
 		},
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), " in -:") {
+			return &hinted{err, "an image of an archive on stdin is named behind a --: oci2bwrap run -- -:REF"}
+		}
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
 	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newCacheCmd(std), newVersionCmd(std))
