@@ -7,6 +7,8 @@ package convert
 import (
 	"io/fs"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
@@ -26,6 +28,10 @@ type Options struct {
 	Terminal   bool
 	Term       string // TERM of a Terminal; "xterm" where empty
 	StopSignal string // replaces StopSignal
+
+	Rlimits     []specs.POSIXRlimit // --ulimit; what is not named is the caller's
+	Umask       *uint32             // 0022 where nil
+	OOMScoreAdj *int                // the caller's where nil
 }
 
 // Network names the network namespace of the sandbox.
@@ -66,6 +72,14 @@ type Host struct {
 	// Paths holds what exists below the host's /proc, /sys and /dev, of the
 	// paths that a Spec may mask, make read-only or bind.
 	Paths map[string]fs.FileMode
+
+	// Rlimits are the caller's limits by their names ("RLIMIT_NOFILE"), where a
+	// Spec has some, and OOMScoreAdj is what it has in their place of memory.
+	// Resource says that it may go beyond them: CAP_SYS_RESOURCE in the first
+	// user namespace.
+	Rlimits     map[string]Rlimit
+	OOMScoreAdj int
+	Resource    bool
 
 	// Dir opens a view of a host directory that is bound into the container,
 	// so that destinations below it can be resolved.

@@ -44,6 +44,8 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	cwd := p.cwd()
 	p.masks()
 	p.readOnlyMounts()
+	proc := process(spec, cwd)
+	p.limits(&proc)
 	steps, err := p.rootSteps()
 	if err != nil {
 		p.fail(err)
@@ -51,7 +53,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	if err := errors.Join(p.errs...); err != nil {
 		return nil, err
 	}
-	plan := &bwrap.Plan{Version: bwrap.PlanVersion, Process: process(spec, cwd), Namespaces: namespaces(spec)}
+	plan := &bwrap.Plan{Version: bwrap.PlanVersion, Process: proc, Namespaces: namespaces(spec)}
 	plan.Process.StopSignal = cmp.Or(o.StopSignal, "SIGTERM")
 	plan.Steps = append(steps, p.steps...)
 	if spec.Root.Readonly && !isBind(steps) {
@@ -108,7 +110,7 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 	in := spec.Process
 	out := bwrap.Process{
 		Args: in.Args, Env: in.Env, Cwd: cwd, Terminal: in.Terminal,
-		UID: int(in.User.UID), GID: int(in.User.GID), Umask: 0o022, OOMScoreAdj: in.OOMScoreAdj,
+		UID: int(in.User.UID), GID: int(in.User.GID), Umask: 0o022,
 	}
 	if in.User.Umask != nil {
 		out.Umask = int(*in.User.Umask)
@@ -124,9 +126,6 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 			Permitted: slices.Sorted(slices.Values(c.Permitted)), Inheritable: slices.Sorted(slices.Values(c.Inheritable)),
 			Ambient: slices.Sorted(slices.Values(c.Ambient)),
 		}
-	}
-	for _, l := range in.Rlimits {
-		out.Rlimits = append(out.Rlimits, bwrap.Rlimit{Type: l.Type, Soft: l.Soft, Hard: l.Hard})
 	}
 	return out
 }

@@ -131,7 +131,7 @@ func TestBundleMounts(t *testing.T) {
 }
 
 func TestPlanProcess(t *testing.T) {
-	umask, score := uint32(0o77), -5
+	umask, score := uint32(0o77), 5
 	spec := bundle()
 	spec.Process = &specs.Process{
 		Args: []string{"a"}, Env: []string{"A=b"}, OOMScoreAdj: &score, Terminal: true,
@@ -148,7 +148,7 @@ func TestPlanProcess(t *testing.T) {
 	}
 	got := p.Plan.Process
 	if got.Cwd != "/" || got.UID != 3 || got.GID != 4 || got.Umask != 0o77 || !slices.Equal(got.Groups, []int{9, 4}) ||
-		*got.OOMScoreAdj != -5 || !got.Terminal || got.StopSignal != "SIGQUIT" ||
+		*got.OOMScoreAdj != 5 || !got.Terminal || got.StopSignal != "SIGQUIT" ||
 		!slices.Equal(got.Capabilities.Bounding, []string{"CAP_CHOWN", "CAP_KILL"}) || len(got.Rlimits) != 1 || got.Rlimits[0].Hard != 2 {
 		t.Errorf("%+v", got)
 	}

@@ -117,6 +117,7 @@ func (c *conversion) hostname() string {
 // surroundings sets what neither the image nor a flag speaks of.
 func (c *conversion) surroundings(u user) {
 	s := c.res.Spec
+	s.Process.Rlimits, s.Process.OOMScoreAdj = c.o.Rlimits, c.o.OOMScoreAdj
 	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilities()}
 	if u.uid == 0 {
 		s.Process.Capabilities.Effective = capabilities()

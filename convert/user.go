@@ -40,6 +40,9 @@ func (c *conversion) user() user {
 		u = user{home: "/"}
 	}
 	umask := uint32(0o022)
+	if c.o.Umask != nil {
+		umask = *c.o.Umask
+	}
 	p := &c.res.Spec.Process.User
 	p.UID, p.GID, p.Umask, p.AdditionalGids = u.uid, u.gid, &umask, u.groups
 	c.res.Origin["process.user"] = origin

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -31,29 +30,26 @@ func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
 // otherwise.
 type containerFlags struct {
 	imageFlags
-	env         []string
-	envFiles    []string
-	workdir     string
-	user        string
-	entrypoint  string
-	volumes     []string
-	tmpfs       []string
-	network     string
-	hostname    string
-	readOnly    bool
-	writable    bool
-	stopSignal  string
-	stopTimeout int
-	noCache     bool
-	strict      bool
-	allowGaps   []string
-
-	flags *pflag.FlagSet
+	processFlags
+	env        []string
+	envFiles   []string
+	workdir    string
+	user       string
+	entrypoint string
+	volumes    []string
+	tmpfs      []string
+	network    string
+	hostname   string
+	readOnly   bool
+	writable   bool
+	noCache    bool
+	strict     bool
+	allowGaps  []string
 }
 
 func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
-	f.flags = fs
 	f.imageFlags.AddFlags(fs)
+	f.processFlags.AddFlags(fs)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
@@ -66,20 +62,16 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.hostname, "hostname", "", "host `name` in the sandbox")
 	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
 	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
-	fs.StringVar(&f.stopSignal, "stop-signal", "", "`signal` that SIGTERM becomes (default: the image's, else SIGTERM)")
-	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "`seconds` from the stop signal to SIGKILL")
 	fs.BoolVar(&f.noCache, "no-cache", false, "unpack into a temporary place, and remove it")
 	fs.BoolVar(&f.strict, "strict", false, "fail on any gap, not only one that weakens isolation")
 	fs.StringArrayVar(&f.allowGaps, "allow-gap", nil, "run in spite of the gap named by its `field`")
 
 	// podman's, so that a command line can be carried over.
 	fs.Bool("rm", false, "accepted: nothing is ever kept")
-	fs.BoolP("interactive", "i", false, "accepted: stdin is always the caller's")
-	fs.BoolP("tty", "t", false, "")
 	fs.BoolP("detach", "d", false, "")
 	fs.String("name", "", "")
 	fs.String("pull", "", "")
-	for _, name := range []string{"tty", "detach", "name", "pull"} {
+	for _, name := range []string{"detach", "name", "pull"} {
 		fs.Lookup(name).Hidden = true
 	}
 }
@@ -87,7 +79,6 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 // check refuses what flags alone show to be wrong.
 func (f *containerFlags) check() error {
 	for _, refused := range []struct{ name, why, hint string }{
-		{"tty", "-t: a terminal of its own is not supported yet", "leave it out: the command has the caller's stdin, stdout and stderr"},
 		{"detach", "-d: there is no daemon to leave a sandbox with", "use the shell's &, or a service manager"},
 		{"name", "--name: a sandbox has no name, it lives as long as the command", "leave it out"},
 		{"pull", "--pull: nothing is fetched from a registry", "crane pull --format=oci or skopeo copy writes an image directory"},
@@ -105,16 +96,8 @@ func (f *containerFlags) check() error {
 	if f.network != "host" && f.network != "none" {
 		return fmt.Errorf("--network: %q is not supported (has: host, none)", f.network)
 	}
-	if f.stopTimeout < 0 {
-		return fmt.Errorf("--stop-timeout: %d is negative", f.stopTimeout)
-	}
-	return nil
+	return f.processFlags.check()
 }
 
 // wantsWritable is --writable, or its other spelling --read-only=false.
 func (f *containerFlags) wantsWritable() bool { return f.writable || !f.readOnly }
-
-// timeout is --stop-timeout as the runner takes it: 0 s is at once.
-func (f *containerFlags) timeout() time.Duration {
-	return max(time.Duration(f.stopTimeout)*time.Second, time.Nanosecond)
-}

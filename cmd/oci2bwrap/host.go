@@ -33,6 +33,11 @@ func readHost() (convert.Host, error) {
 
 // lookAt fills in which of the paths that the Spec names this machine has.
 func lookAt(h *convert.Host, s *specs.Spec) error {
+	if len(s.Process.Rlimits) > 0 || s.Process.OOMScoreAdj != nil {
+		if err := lookAtLimits(h); err != nil {
+			return err
+		}
+	}
 	paths := append([]string{}, s.Linux.MaskedPaths...)
 	paths = append(paths, s.Linux.ReadonlyPaths...)
 	for _, m := range s.Mounts {

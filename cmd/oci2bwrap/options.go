@@ -14,7 +14,10 @@ import (
 func (f *containerFlags) options(command []string) (convert.Options, error) {
 	o := convert.Options{
 		Command: command, Workdir: f.workdir, User: f.user, Hostname: f.hostname,
-		Writable: f.wantsWritable(), StopSignal: f.stopSignal,
+		Writable: f.wantsWritable(),
+	}
+	if err := f.processFlags.options(&o); err != nil {
+		return o, err
 	}
 	if f.network == "none" {
 		o.Network = convert.NetworkNone

@@ -222,6 +222,9 @@ func (l *lowering) process(p *Plan) {
 	if len(l.cmd.Late) > 0 {
 		caps = append(caps, "CAP_SYS_ADMIN")
 	}
+	if p.Process.Raises {
+		caps = append(caps, "CAP_SYS_RESOURCE")
+	}
 	if !p.Namespaces.User {
 		caps = append(caps, "CAP_SETUID", "CAP_SETGID")
 	}

@@ -31,6 +31,10 @@ type Process struct {
 	Rlimits      []Rlimit     `json:"rlimits,omitempty"`
 	OOMScoreAdj  *int         `json:"oomScoreAdj,omitempty"`
 
+	// Raises says that a limit is above the caller's or the OOM score below,
+	// for which the init needs CAP_SYS_RESOURCE.
+	Raises bool `json:"raises,omitempty"`
+
 	StopSignal string `json:"stopSignal"` // "SIGTERM"
 }
 
