@@ -66,45 +66,32 @@ func (g *gapFinder) groups(gids []uint32) {
 	}
 }
 
-// plainOptions are honoured, the default, or of no consequence.
-var plainOptions = [...]string{
-	"ro", "rw", "rro", "bind", "rbind", "defaults", "tmpcopyup", "newinstance", "ptmxmode=0666", "mode=0620", "mode=620", "gid=5",
-	"nosuid", "nodev", "exec", "private", "rprivate", "slave", "rslave",
-	"atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
-	"async", "silent", "loud", "iversion", "noiversion",
-}
-
-// mountOptions finds shared propagation, which is a gap, and options that are
-// not applied. Those of the kernel's own mounts are bubblewrap's whatever the
-// Spec says.
+// mountOptions finds what of a mount's options is not applied. Those of
+// tmpfs and devpts are the planner's, who reads them.
 func (g *gapFinder) mountOptions(m specs.Mount) {
-	var left []string
-	for _, o := range m.Options {
-		key, _, _ := strings.Cut(o, "=")
-		switch {
-		case o == "shared" || o == "rshared" || o == "unbindable" || o == "runbindable":
-			g.lacks("mounts["+m.Destination+"].options", fmt.Sprintf("%q: every mount is private to the sandbox or receives the host's", o))
-		case slices.Contains(plainOptions[:], o):
-		case m.Type == "tmpfs" && (key == "mode" || key == "size"):
-		case (key == "uid" || key == "gid") && slices.Contains(m.Options, "tmpcopyup"): // the image's owner is kept
-		default:
+	field := "mounts[" + m.Destination + "].options"
+	w := parseWords(m.Options)
+	if p := strings.TrimPrefix(w.propagation, "r"); p == "shared" || p == "unbindable" {
+		g.lacks(field, fmt.Sprintf("%q: every mount is private to the sandbox or receives the host's", w.propagation))
+	}
+	left := w.ignored
+	switch m.Type {
+	case "tmpfs", "devpts":
+	case "proc":
+		for _, o := range w.data {
+			if key, _, _ := strings.Cut(o, "="); key == "hidepid" || key == "subset" {
+				g.gaps = append(g.gaps, Gap{Field: field, Effect: Weakens, Reason: fmt.Sprintf("%q: bubblewrap mounts procfs without it", o)})
+				continue
+			}
 			left = append(left, o)
 		}
+		if w.readOnly {
+			left = append(left, "ro")
+		}
+	default:
+		left = append(left, w.data...)
 	}
-	if len(left) > 0 && !kernelMount(m) {
-		g.note("mounts["+m.Destination+"].options", "not applied: %s", strings.Join(left, ", "))
+	if len(left) > 0 {
+		g.note(field, "not applied: %s", strings.Join(left, ", "))
 	}
-	if m.Type == "bind" && slices.Contains(m.Options, "bind") && !kernelMount(m) {
-		g.note("mounts["+m.Destination+"].options", "the bind is recursive: it shows what is mounted below %q as well", m.Source)
-	}
-}
-
-// kernelMount is a mount that a container has anyway, and single files, where
-// noexec says little.
-func kernelMount(m specs.Mount) bool {
-	switch m.Destination {
-	case "/dev", "/dev/shm", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf":
-		return true
-	}
-	return slices.Contains([]string{"proc", "sysfs", "devpts", "mqueue", "cgroup"}, m.Type)
 }

@@ -3,7 +3,9 @@ package convert
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -63,6 +65,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
+	p.withoutStage(plan)
 	gaps, notes := Gaps(spec)
 	return &Planned{Plan: plan, Gaps: append(gaps, p.gaps...), Notes: append(notes, p.notes...)}, nil
 }
@@ -91,6 +94,28 @@ type planning struct {
 	errs     []error
 	gaps     []Gap
 	notes    []Note
+}
+
+// withoutStage tells of the attributes that bubblewrap's own mounts can't
+// have, of the mounts that somebody asked for.
+func (p *planner) withoutStage(plan *bwrap.Plan) {
+	if p.Features.Stage {
+		return
+	}
+	for _, s := range plan.Steps {
+		var words []string
+		switch o := s.Op.(type) {
+		case bwrap.Bind:
+			words = (o.Attr &^ (bwrap.Suid | bwrap.Device)).Words()
+		case bwrap.Tmpfs:
+			words = append((o.Attr &^ bwrap.Suid).Words(), o.Data...)
+		}
+		if len(words) > 0 && !isDefault(s.Why) {
+			p.notes = append(p.notes, Note{
+				Field: "mounts[" + s.Op.Dest() + "].options", Text: fmt.Sprintf("not applied: %s: %s", strings.Join(words, ", "), p.Features.Reason),
+			})
+		}
+	}
 }
 
 func (p *planner) fail(err error) { p.errs = append(p.errs, err) }

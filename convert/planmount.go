@@ -34,7 +34,7 @@ func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 		return p.tmpfsMount(m, at, why)
 	case "bind", "none", "":
 		if m.Source == "/sys" && m.Destination == "/sys" {
-			return p.sysMount(at, why)
+			return p.sysMount(m, at, why)
 		}
 		return p.bindMount(m, at, why)
 	}
@@ -55,19 +55,23 @@ func (p *planner) kernelMount(m specs.Mount, at inroot.Path, why string) error {
 	}
 	if m.Type == "devpts" || m.Type == "cgroup" {
 		// The one comes with /dev, the other with /sys.
-		if r := p.view.region(at.Name); r.kind != regionKernel {
-			return fmt.Errorf("%q: bubblewrap has a %s only in the /dev or /sys that it makes", m.Destination, m.Type)
+		r := p.view.region(at.Name)
+		if r.kind != regionKernel {
+			return fmt.Errorf("%q: a %s is mounted only in the sandbox's own /dev or /sys", m.Destination, m.Type)
+		}
+		if m.Type == "devpts" && r.step >= 0 {
+			return p.pts(m, r.step)
 		}
 		return nil
 	}
 	if m.Type == "sysfs" {
-		return p.sysMount(at, why)
+		return p.sysMount(m, at, why)
 	}
 	if err := p.directory(at, why); err != nil {
 		return err
 	}
 	if m.Type == "mqueue" {
-		p.view.mount(region{at: at.Name, kind: regionKernel, step: p.add(bwrap.Mqueue{Dst: at.Name}, why)})
+		p.view.mount(region{at: at.Name, kind: regionKernel, step: p.add(bwrap.Mqueue{Dst: at.Name, Attr: parseWords(m.Options).attr}, why)})
 		return nil
 	}
 	p.view.mount(region{at: at.Name, kind: regionKernel, step: p.add(bwrap.Proc{Dst: at.Name}, why)})
@@ -76,37 +80,15 @@ func (p *planner) kernelMount(m specs.Mount, at inroot.Path, why string) error {
 
 // sysMount shows the host's /sys: a sysfs of its own belongs to whoever owns
 // the network namespace.
-func (p *planner) sysMount(at inroot.Path, why string) error {
+func (p *planner) sysMount(m specs.Mount, at inroot.Path, why string) error {
 	if at.Name != "/sys" {
 		return fmt.Errorf("%q is a symlink in the image, to %q", "/sys", at.Name)
 	}
 	if err := p.directory(at, why); err != nil {
 		return err
 	}
-	step := p.add(bwrap.Bind{Src: "/sys", Dst: at.Name, ReadOnly: true}, why)
+	step := p.add(bwrap.Bind{Src: "/sys", Dst: at.Name, ReadOnly: true, Attr: parseWords(m.Options).attr &^ bwrap.Single}, why)
 	p.view.mount(region{at: at.Name, kind: regionKernel, step: step})
-	return nil
-}
-
-func (p *planner) devMount(m specs.Mount, at inroot.Path, why string) error {
-	if at.Name != "/dev" {
-		return fmt.Errorf("%q is a symlink in the image, to %q", m.Destination, at.Name)
-	}
-	if err := p.directory(at, why); err != nil {
-		return err
-	}
-	p.view.mount(region{at: at.Name, kind: regionMemory, step: p.add(bwrap.Dev{Dst: at.Name}, why)})
-	p.view.mount(region{at: "/dev/pts", kind: regionKernel, step: -1})
-	p.view.make("/dev/shm", fs.ModeDir|0o755)
-	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		p.view.make("/dev/"+node, fs.ModeDevice|fs.ModeCharDevice|0o666)
-	}
-	for _, link := range [][2]string{
-		{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
-		{"core", "/proc/kcore"}, {"ptmx", "pts/ptmx"},
-	} {
-		p.view.link("/dev/"+link[0], link[1])
-	}
 	return nil
 }
 
@@ -123,7 +105,7 @@ func (p *planner) directory(at inroot.Path, why string) error {
 
 // bindMount plans a host file or directory, or content that was read before.
 func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
-	readOnly := slices.Contains(m.Options, "ro") || slices.Contains(m.Options, "rro")
+	w := parseWords(m.Options)
 	data, ok := p.Files[m.Source]
 	if !ok && isDefault(p.Origin[m.Destination]) { // who asks for the host's file gets the file itself
 		data, ok = p.host.Files[m.Source]
@@ -136,7 +118,7 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 		if err := p.file(at, why); err != nil {
 			return err
 		}
-		p.view.mount(region{at: at.Name, kind: regionBind, mode: 0o644, step: p.add(bwrap.File{Dst: at.Name, Mode: 0o644, Data: data, ReadOnly: readOnly}, why)})
+		p.view.mount(region{at: at.Name, kind: regionBind, mode: 0o644, step: p.add(bwrap.File{Dst: at.Name, Mode: 0o644, Data: data, ReadOnly: w.readOnly, Attr: w.attr &^ (bwrap.Single | bwrap.Slave)}, why)})
 		return nil
 	}
 	mode, ok := p.host.Paths[m.Source]
@@ -159,7 +141,10 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 		}
 		r.mode = mode.Type() | 0o644
 	}
-	r.step = p.add(bwrap.Bind{Src: path.Clean(m.Source), Dst: at.Name, ReadOnly: readOnly}, why)
+	b := bwrap.Bind{Src: path.Clean(m.Source), Dst: at.Name, ReadOnly: w.readOnly, Attr: w.attr}
+	// A device node is bound to be used.
+	b.Devices = mode&fs.ModeDevice != 0 && !w.nodev
+	r.step = p.add(b, why)
 	p.view.mount(r)
 	return nil
 }

@@ -100,10 +100,10 @@ func (p *planner) again(r region, o tmpfsWish, why string) {
 	case bwrap.Tmpfs:
 		p.steps[r.step].Op = o.over(op)
 	case bwrap.Overlay:
-		t := o.over(bwrap.Tmpfs{Mode: op.Mode})
-		op.Mode = t.Mode
+		t := o.over(bwrap.Tmpfs{Mode: op.Mode, Size: op.Size})
+		op.Mode, op.Size, op.Attr = t.Mode, t.Size, t.Attr
 		p.steps[r.step].Op = op
-		p.unsized(op.Dst, t.Size)
+		p.unsized(t)
 	}
 	if o.readOnly && !slices.Contains(p.readOnly, r.step) {
 		p.readOnly = append(p.readOnly, r.step)
@@ -133,8 +133,8 @@ func (p *planner) seeded(t bwrap.Tmpfs, wish tmpfsWish, why string) {
 		p.memory(t, wish, why)
 		return
 	}
-	p.unsized(t.Dst, t.Size)
-	o := bwrap.Overlay{Dst: t.Dst, Mode: t.Mode, Owned: p.root.Owned, Merged: p.root.merged()}
+	p.unsized(t)
+	o := bwrap.Overlay{Dst: t.Dst, Mode: t.Mode, Size: t.Size, Attr: t.Attr, Owned: p.root.Owned, Merged: p.root.merged()}
 	if !o.Merged {
 		o.Lower = []string{path.Join(p.root.Dirs[0], t.Dst)}
 	}
@@ -145,11 +145,17 @@ func (p *planner) unseeded(dst, reason, remedy string) {
 	p.gaps = append(p.gaps, Gap{Field: "mounts[" + dst + "].options.tmpcopyup", Effect: Lacks, Reason: reason, Remedy: remedy})
 }
 
-// unsized tells of a limit that an overlay has no place for.
-func (p *planner) unsized(dst string, size int64) {
-	if size > 0 {
+// unsized tells of limits that an overlay has no place for.
+func (p *planner) unsized(t bwrap.Tmpfs) {
+	var left []string
+	if t.Size > 0 && !p.Features.StageOverlay {
+		left = append(left, "size")
+	}
+	left = append(left, t.Data...)
+	if len(left) > 0 {
 		p.gaps = append(p.gaps, Gap{
-			Field: "mounts[" + dst + "].options.size", Effect: Lacks, Reason: "an overlay on what the image has there has no size of its own",
+			Field: "mounts[" + t.Dst + "].options", Effect: Lacks,
+			Reason: strings.Join(left, ", ") + ": an overlay on what the image has there has no such limit",
 			Remedy: "leave what the image has there out with notmpcopyup",
 		})
 	}
@@ -181,16 +187,22 @@ func isEmpty(fsys fs.FS, dir string) (bool, error) {
 	return len(entries) == 0, err
 }
 
-// tmpfsWish is what of mount(8)'s options bubblewrap or the stage can give.
+// tmpfsWish is what a tmpfs is to be like.
 type tmpfsWish struct {
 	mode             *fs.FileMode
 	size             int64 // 0 where none is given
 	uid, gid         *int
 	copyUp, readOnly bool
+	attr             bwrap.Attr
+	data             []string // options that tmpfs alone knows
 }
 
 // over gives the tmpfs with the options that are set.
 func (o tmpfsWish) over(t bwrap.Tmpfs) bwrap.Tmpfs {
+	t.Attr = o.attr
+	if o.data != nil {
+		t.Data = o.data
+	}
 	if o.mode != nil {
 		t.Mode = *o.mode
 	}
@@ -207,16 +219,17 @@ func (o tmpfsWish) over(t bwrap.Tmpfs) bwrap.Tmpfs {
 }
 
 func tmpfsOptions(options []string) (o tmpfsWish, err error) {
-	for _, option := range options {
+	w := parseWords(options)
+	o = tmpfsWish{copyUp: slices.Contains(options, "tmpcopyup"), readOnly: w.readOnly, attr: w.attr &^ (bwrap.Single | bwrap.Slave)}
+	for _, option := range w.data {
 		key, value, _ := strings.Cut(option, "=")
 		switch key {
 		case "mode":
-			mode, err := strconv.ParseUint(value, 8, 12)
+			mode, err := octalMode(value)
 			if err != nil {
 				return o, fmt.Errorf("option %q: no octal mode", option)
 			}
-			m := fileMode(uint32(mode))
-			o.mode = &m
+			o.mode = &mode
 		case "uid", "gid":
 			id, err := strconv.ParseUint(value, 10, 31)
 			if err != nil {
@@ -229,17 +242,25 @@ func tmpfsOptions(options []string) (o tmpfsWish, err error) {
 				o.gid = &n
 			}
 		case "size":
+			if strings.HasSuffix(value, "%") {
+				o.data = append(o.data, option)
+				continue
+			}
 			if o.size, err = parseSize(value); err != nil {
 				return o, fmt.Errorf("option %q: %w", option, err)
 			}
-		case "tmpcopyup":
-			o.copyUp = true
-		case "ro", "rw":
-			o.readOnly = key == "ro"
+		default:
+			if !slices.Contains(tmpfsData[:], key) {
+				return o, fmt.Errorf("option %q: tmpfs has no such option", option)
+			}
+			o.data = append(o.data, option)
 		}
 	}
 	return o, nil
 }
+
+// tmpfsData are the options of tmpfs that are handed on as they are.
+var tmpfsData = [...]string{"nr_inodes", "nr_blocks", "huge", "mpol", "inode32", "inode64", "noswap"}
 
 // fileMode turns the twelve bits of chmod(2) into Go's.
 func fileMode(bits uint32) fs.FileMode {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -72,7 +73,7 @@ func (m *stageMounter) do(op bwrap.Op) error {
 	case bwrap.Dir:
 		return m.mkdir(o)
 	case bwrap.Mqueue:
-		return m.mount(o.Dst, "mqueue", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+		return m.mount(o.Dst, "mqueue", mountFlags(o.Attr), "")
 	case bwrap.Symlink:
 		return m.symlink(o)
 	case bwrap.RemountRO:
@@ -117,80 +118,19 @@ func (m *stageMounter) mount(dst, kind string, flags uintptr, options string) er
 	return unix.Mount(kind, "/proc/self/fd/"+strconv.Itoa(fd), kind, flags, options)
 }
 
-// bind clones the source's mounts, sets their flags while nobody sees them,
-// and moves them into place.
-func (m *stageMounter) bind(o bwrap.Bind) error {
-	tree, err := unix.OpenTree(unix.AT_FDCWD, o.Src, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
-	if err != nil {
-		return fmt.Errorf("bind %s: %w", o.Src, err)
-	}
-	defer unix.Close(tree)
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
-	if o.ReadOnly {
-		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
-	}
-	if !o.Devices {
-		attr.Attr_set |= unix.MOUNT_ATTR_NODEV
-	}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
-		return fmt.Errorf("bind %s: set flags: %w", o.Src, err)
-	}
-	at, err := m.target(o.Dst)
-	if err == unix.ENOENT {
-		// As bubblewrap does: a plan names no mount points in directories
-		// that can be written to.
-		at, err = m.makeTarget(tree, o.Dst)
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(at)
-	if err := unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
-		return fmt.Errorf("bind %s: %w", o.Src, err)
-	}
-	return nil
-}
-
-// makeTarget makes a mount point of the source's kind.
-func (m *stageMounter) makeTarget(tree int, dst string) (int, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(tree, &st); err != nil {
-		return -1, err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if err := m.mkdir(bwrap.Dir{Dst: dst, Mode: 0o755}); err != nil {
-			return -1, err
-		}
-		return m.target(dst)
-	}
-	if err := m.mkparent(dst); err != nil {
-		return -1, err
-	}
-	parent, name, err := m.parent(dst)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(parent)
-	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
-	if err != nil {
-		return -1, err
-	}
-	unix.Close(fd)
-	return m.target(dst)
-}
-
 func (m *stageMounter) tmpfs(o bwrap.Tmpfs) error {
-	opts := fmt.Sprintf("mode=%04o", bwrap.UnixMode(o.Mode))
+	opts := []string{fmt.Sprintf("mode=%04o", bwrap.UnixMode(o.Mode))}
 	if o.UID != 0 || o.GID != 0 {
 		// Without these it belongs to whoever mounts it, which is 0 where 0
 		// is mapped.
-		opts += fmt.Sprintf(",uid=%d,gid=%d", o.UID, o.GID)
+		opts = append(opts, fmt.Sprintf("uid=%d,gid=%d", o.UID, o.GID))
 	}
 	if o.Size > 0 {
-		opts += ",size=" + strconv.FormatInt(o.Size, 10)
+		opts = append(opts, "size="+strconv.FormatInt(o.Size, 10))
 	}
-	if err := m.mount(o.Dst, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
-		return fmt.Errorf("tmpfs: %w", err)
+	data := strings.Join(append(opts, o.Data...), ",")
+	if err := m.mount(o.Dst, "tmpfs", mountFlags(o.Attr), data); err != nil {
+		return fmt.Errorf("tmpfs (%s): %w", data, err)
 	}
 	return nil
 }
@@ -201,7 +141,7 @@ func (m *stageMounter) file(o bwrap.File) error {
 	if err := os.WriteFile(src, o.Data, o.Mode.Perm()); err != nil {
 		return err
 	}
-	return m.bind(bwrap.Bind{Src: src, Dst: o.Dst, ReadOnly: o.ReadOnly})
+	return m.bind(bwrap.Bind{Src: src, Dst: o.Dst, ReadOnly: o.ReadOnly, Attr: o.Attr})
 }
 
 func (m *stageMounter) mkdir(o bwrap.Dir) error {

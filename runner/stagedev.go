@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -21,8 +22,8 @@ var (
 
 // dev makes a /dev: nodes are the host's, the pseudo terminals are new.
 func (m *stageMounter) dev(o bwrap.Dev) error {
-	const flags = unix.MS_NOSUID | unix.MS_NOEXEC
-	if err := m.mount(o.Dst, "tmpfs", flags|unix.MS_STRICTATIME, "mode=755,size=65536k"); err != nil {
+	data := fmt.Sprintf("mode=%o,size=%d", bwrap.UnixMode(cmp.Or(o.Mode, 0o755)), cmp.Or(o.Size, 64<<20))
+	if err := m.mount(o.Dst, "tmpfs", mountFlags(o.Attr|bwrap.Device), data); err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
 	dir, err := m.target(o.Dst)
@@ -50,15 +51,17 @@ func (m *stageMounter) dev(o bwrap.Dev) error {
 			return err
 		}
 	}
-	pts := filepath.Join(o.Dst, "pts")
-	const options = "newinstance,ptmxmode=0666,mode=0620"
-	// Group 5 is tty by convention. A namespace that maps a single id has none.
-	err = m.mount(pts, "devpts", flags, options+",gid=5")
-	if err != nil {
-		err = m.mount(pts, "devpts", flags, options)
-	}
-	if err != nil {
+	if err := m.pts(filepath.Join(o.Dst, "pts"), o.Pts); err != nil {
 		return fmt.Errorf("pts: %w", err)
 	}
 	return nil
+}
+
+func (m *stageMounter) pts(dst string, o bwrap.Pts) error {
+	flags := mountFlags(o.Attr | bwrap.Device)
+	data := fmt.Sprintf("newinstance,ptmxmode=%04o,mode=%04o", bwrap.UnixMode(cmp.Or(o.PtmxMode, 0o666)), bwrap.UnixMode(cmp.Or(o.Mode, 0o620)))
+	if o.GID != 0 && m.mount(dst, "devpts", flags, fmt.Sprintf("%s,gid=%d", data, o.GID)) == nil {
+		return nil
+	}
+	return m.mount(dst, "devpts", flags, data) // without a group that the namespace does not map
 }

@@ -27,8 +27,8 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 		}
 		o.Lower = lower
 	}
-	upper, work := m.next("upper"), m.next("work")
-	if err := os.Mkdir(work, 0o700); err != nil {
+	upper, work, err := m.layer(o.Size)
+	if err != nil {
 		return err
 	}
 	if err := mirror(upper, o.Lower, "."); err != nil {
@@ -55,10 +55,27 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 		// mount(2) copies one page and cuts the rest off without a word.
 		return fmt.Errorf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts))
 	}
-	if err := m.mount(o.Dst, "overlay", unix.MS_NOSUID|unix.MS_NODEV, opts); err != nil {
+	if err := m.mount(o.Dst, "overlay", mountFlags(o.Attr), opts); err != nil {
 		return fmt.Errorf("overlay: %w", err)
 	}
 	return nil
+}
+
+// layer makes a work directory and a name for an upper one beside it. One of
+// limited size is on a tmpfs of its own.
+func (m *stageMounter) layer(size int64) (upper, work string, err error) {
+	upper, work = m.next("upper"), m.next("work")
+	if size > 0 {
+		dir := m.next("layer")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return "", "", err
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("mode=0700,size=%d", size)); err != nil {
+			return "", "", fmt.Errorf("tmpfs of %d bytes: %w", size, err)
+		}
+		upper, work = filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+	}
+	return upper, work, os.Mkdir(work, 0o700)
 }
 
 // makePoint makes a mount point in the upper layer, and the directories on

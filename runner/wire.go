@@ -42,6 +42,9 @@ type wireOp struct {
 	Size              int64
 	UID, GID          int
 	ReadOnly, Devices bool
+	Attr              bwrap.Attr  `json:",omitempty"`
+	Words             []exact     `json:",omitempty"` // options of the file system
+	Pts               *bwrap.Pts  `json:",omitempty"`
 	Lower             []exact     `json:",omitempty"`
 	Points            []wirePoint `json:",omitempty"`
 	Merged            bool
@@ -69,11 +72,13 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 		w := wireOp{Dst: exact(op.Dest())}
 		switch o := op.(type) {
 		case bwrap.Bind:
-			w.Kind, w.Src, w.ReadOnly, w.Devices = "bind", exact(o.Src), o.ReadOnly, o.Devices
+			w.Kind, w.Src, w.ReadOnly, w.Devices, w.Attr = "bind", exact(o.Src), o.ReadOnly, o.Devices, o.Attr
 		case bwrap.Tmpfs:
 			w.Kind, w.Mode, w.Size, w.UID, w.GID = "tmpfs", o.Mode, o.Size, o.UID, o.GID
+			w.Attr, w.Words = o.Attr, exactly(o.Data)
 		case bwrap.Overlay:
 			w.Kind, w.Lower, w.Mode, w.Merged = "overlay", exactly(o.Lower), o.Mode, o.Merged
+			w.Size, w.Attr = o.Size, o.Attr
 			for _, h := range o.Whiteouts {
 				w.Whiteouts = append(w.Whiteouts, wireWhiteouts{h.Lower, exactly(h.Markers), exactly(h.Hidden), exactly(h.Opaque)})
 			}
@@ -81,15 +86,15 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 				w.Points = append(w.Points, wirePoint{exact(p.Path), p.File})
 			}
 		case bwrap.File:
-			w.Kind, w.Data, w.Mode, w.ReadOnly = "file", o.Data, o.Mode, o.ReadOnly
+			w.Kind, w.Data, w.Mode, w.ReadOnly, w.Attr = "file", o.Data, o.Mode, o.ReadOnly, o.Attr
 		case bwrap.Dev:
-			w.Kind = "dev"
+			w.Kind, w.Mode, w.Size, w.Attr, w.Pts = "dev", o.Mode, o.Size, o.Attr, &o.Pts
 		case bwrap.Dir:
 			w.Kind, w.Mode = "dir", o.Mode
 		case bwrap.Symlink:
 			w.Kind, w.Src = "symlink", exact(o.Target)
 		case bwrap.Mqueue:
-			w.Kind = "mqueue"
+			w.Kind, w.Attr = "mqueue", o.Attr
 		case bwrap.RemountRO:
 			w.Kind = "remount-ro"
 		default:
@@ -121,11 +126,15 @@ func (w wireOp) op() (bwrap.Op, error) {
 	dst := string(w.Dst)
 	switch w.Kind {
 	case "bind":
-		return bwrap.Bind{Src: string(w.Src), Dst: dst, ReadOnly: w.ReadOnly, Devices: w.Devices}, nil
+		return bwrap.Bind{Src: string(w.Src), Dst: dst, ReadOnly: w.ReadOnly, Devices: w.Devices, Attr: w.Attr}, nil
 	case "tmpfs":
-		return bwrap.Tmpfs{Dst: dst, Mode: w.Mode, Size: w.Size, UID: w.UID, GID: w.GID}, nil
+		t := bwrap.Tmpfs{Dst: dst, Mode: w.Mode, Size: w.Size, UID: w.UID, GID: w.GID, Attr: w.Attr}
+		if len(w.Words) > 0 {
+			t.Data = texts(w.Words)
+		}
+		return t, nil
 	case "overlay":
-		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged}
+		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Size: w.Size, Attr: w.Attr}
 		for _, h := range w.Whiteouts {
 			o.Whiteouts = append(o.Whiteouts, bwrap.Whiteouts{Lower: h.Lower, Markers: texts(h.Markers), Hidden: texts(h.Hidden), Opaque: texts(h.Opaque)})
 		}
@@ -134,15 +143,19 @@ func (w wireOp) op() (bwrap.Op, error) {
 		}
 		return o, nil
 	case "file":
-		return bwrap.File{Dst: dst, Mode: w.Mode, Data: w.Data, ReadOnly: w.ReadOnly}, nil
+		return bwrap.File{Dst: dst, Mode: w.Mode, Data: w.Data, ReadOnly: w.ReadOnly, Attr: w.Attr}, nil
 	case "dev":
-		return bwrap.Dev{Dst: dst}, nil
+		d := bwrap.Dev{Dst: dst, Mode: w.Mode, Size: w.Size, Attr: w.Attr}
+		if w.Pts != nil {
+			d.Pts = *w.Pts
+		}
+		return d, nil
 	case "dir":
 		return bwrap.Dir{Dst: dst, Mode: w.Mode}, nil
 	case "symlink":
 		return bwrap.Symlink{Target: string(w.Src), Dst: dst}, nil
 	case "mqueue":
-		return bwrap.Mqueue{Dst: dst}, nil
+		return bwrap.Mqueue{Dst: dst, Attr: w.Attr}, nil
 	case "remount-ro":
 		return bwrap.RemountRO{Dst: dst}, nil
 	}

@@ -22,6 +22,7 @@ type stepJSON struct {
 	GID       int      `json:"gid,omitempty"`
 	Data      string   `json:"data,omitempty"`
 	ReadOnly  bool     `json:"readOnly,omitempty"`
+	Options   []string `json:"options,omitempty"` // of the mount, then of the file system
 	Devices   bool     `json:"devices,omitempty"`
 	OriginTag string   `json:"why,omitempty"`
 }
@@ -31,11 +32,12 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	j := stepJSON{Op: s.Op.name(), Dst: s.Op.Dest(), OriginTag: s.Why}
 	switch o := s.Op.(type) {
 	case Bind:
-		j.Src, j.ReadOnly, j.Devices = o.Src, o.ReadOnly, o.Devices
+		j.Src, j.ReadOnly, j.Devices, j.Options = o.Src, o.ReadOnly, o.Devices, o.Attr.Words()
 	case Tmpfs:
 		j.Mode, j.Size, j.UID, j.GID = octal(o.Mode), o.Size, o.UID, o.GID
+		j.Options = append(o.Attr.Words(), o.Data...)
 	case Overlay:
-		j.Lower, j.Merged = o.Lower, o.Merged
+		j.Lower, j.Merged, j.Size, j.Options = o.Lower, o.Merged, o.Size, o.Attr.Words()
 		for _, w := range o.Whiteouts {
 			j.Whiteouts += len(w.Hidden) + len(w.Opaque)
 		}
@@ -46,7 +48,11 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	case Dir:
 		j.Mode = octal(o.Mode)
 	case File:
-		j.Mode, j.Data, j.ReadOnly = octal(o.Mode), string(o.Data), o.ReadOnly
+		j.Mode, j.Data, j.ReadOnly, j.Options = octal(o.Mode), string(o.Data), o.ReadOnly, o.Attr.Words()
+	case Dev:
+		j.Size, j.Options = o.Size, o.Attr.Words()
+	case Mqueue:
+		j.Options = o.Attr.Words()
 	case Symlink:
 		j.Target = o.Target
 	}

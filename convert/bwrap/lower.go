@@ -169,7 +169,7 @@ func (l *lowering) step(op Op) error {
 
 func bindOption(b Bind) string {
 	switch {
-	case b.Devices:
+	case b.Devices || b.Attr&Device != 0:
 		return "--dev-bind"
 	case b.ReadOnly:
 		return "--ro-bind"

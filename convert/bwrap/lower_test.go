@@ -45,19 +45,19 @@ func options(c *Command, prefixes ...string) string {
 
 // TestDivision holds who mounts what: the stage, bubblewrap, the init.
 func TestDivision(t *testing.T) {
-	root, dev, proc := Bind{Src: "/r", Dst: "/", ReadOnly: true}, Dev{"/dev"}, Proc{"/proc"}
+	root, dev, proc := Bind{Src: "/r", Dst: "/", ReadOnly: true}, Dev{Dst: "/dev"}, Proc{"/proc"}
 	kcore := Bind{Src: "/dev/null", Dst: "/proc/kcore", Devices: true}
 	for _, tt := range []struct {
 		about              string
 		ops                []Op
 		stage, bwrap, init string
 	}{
-		{"the usual", []Op{root, dev, Mqueue{"/dev/mqueue"}, proc, Bind{Src: "/sys", Dst: "/sys", ReadOnly: true}, Bind{Src: "/proc/sys", Dst: "/proc/sys", ReadOnly: true}, kcore, Tmpfs{Dst: "/proc/acpi"}, RemountRO{"/proc/acpi"}, Tmpfs{Dst: "/sys/firmware"}, RemountRO{"/sys/firmware"}, RemountRO{"/"}},
+		{"the usual", []Op{root, dev, Mqueue{Dst: "/dev/mqueue"}, proc, Bind{Src: "/sys", Dst: "/sys", ReadOnly: true}, Bind{Src: "/proc/sys", Dst: "/proc/sys", ReadOnly: true}, kcore, Tmpfs{Dst: "/proc/acpi"}, RemountRO{"/proc/acpi"}, Tmpfs{Dst: "/sys/firmware"}, RemountRO{"/sys/firmware"}, RemountRO{"/"}},
 			"bind:/ dev:/dev bind:/sys tmpfs:/sys/firmware remount-ro:/sys/firmware remount-ro:/", "proc:/proc",
 			"mqueue:/dev/mqueue bind:/proc/sys bind:/proc/kcore tmpfs:/proc/acpi remount-ro:/proc/acpi"},
 		{"what only begins like it is not below", []Op{root, proc, Tmpfs{Dst: "/process"}, Tmpfs{Dst: "/proc2/x"}}, "bind:/ tmpfs:/process tmpfs:/proc2/x", "proc:/proc", ""},
 		{"a mount over bubblewrap's", []Op{root, Proc{"/a/proc"}, Tmpfs{Dst: "/a"}, Dir{Dst: "/a/x"}}, "bind:/", "proc:/a/proc tmpfs:/a dir:/a/x", ""},
-		{"a mount over the init's", []Op{root, Mqueue{"/q"}, Tmpfs{Dst: "/q"}}, "bind:/", "mqueue:/q tmpfs:/q", ""},
+		{"a mount over the init's", []Op{root, Mqueue{Dst: "/q"}, Tmpfs{Dst: "/q"}}, "bind:/", "mqueue:/q tmpfs:/q", ""},
 		{"a file in a procfs is bubblewrap's", []Op{root, proc, File{Dst: "/proc/x"}}, "bind:/", "proc:/proc file:/proc/x", ""},
 		{"what the init would find elsewhere is bubblewrap's", []Op{root, dev, proc, Bind{Src: "/x", Dst: "/proc/x"}}, "bind:/ dev:/dev", "proc:/proc bind:/proc/x", ""},
 		{"the image's /dev/null", []Op{root, proc, kcore}, "bind:/", "proc:/proc bind:/proc/kcore", ""},
@@ -105,8 +105,8 @@ func TestLowerAlone(t *testing.T) {
 		{File{Dst: "/d", Mode: 0o600, ReadOnly: true}, Features{}, "--perms 0600 --ro-bind-data <fd:d> /d"},
 		{Symlink{Target: "a b", Dst: "/d"}, Features{}, "--symlink 'a b' /d"},
 		{Proc{"/d"}, Features{}, "--proc /d"},
-		{Dev{"/d"}, Features{}, "--dev /d"},
-		{Mqueue{"/d"}, Features{}, "--mqueue /d"},
+		{Dev{Dst: "/d"}, Features{}, "--dev /d"},
+		{Mqueue{Dst: "/d"}, Features{}, "--mqueue /d"},
 		{RemountRO{"/d"}, Features{}, "--remount-ro /d"},
 		{Overlay{Lower: []string{"/low", "/up"}, Dst: "/d", Mode: 0o700, Owned: true, Points: []Point{{Path: "/d/x"}, {Path: "/d/f", File: true}}}, overlay,
 			"--overlay-src /low --overlay-src /up --tmp-overlay /d; --chmod 0700 /d; --perms 0755 --dir /d/x"},

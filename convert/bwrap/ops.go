@@ -17,8 +17,9 @@ type Op interface {
 type Bind struct {
 	Src      string
 	Dst      string
-	ReadOnly bool
-	Devices  bool // device nodes below it work
+	ReadOnly bool // with everything mounted below it
+	Devices  bool // device nodes below it work, as with Device
+	Attr     Attr
 }
 
 // Tmpfs is an empty directory in memory.
@@ -27,6 +28,11 @@ type Tmpfs struct {
 	Mode     fs.FileMode // permission bits, set-id and sticky as in fs.FileMode
 	Size     int64       // bytes; 0 is the kernel's default, half of the memory
 	UID, GID int         // owner, as numbers of the sandbox's user namespace
+	Attr     Attr
+
+	// Data are further options of the file system, "nr_inodes=100", for the
+	// kernel to judge. bubblewrap has no place for them.
+	Data []string
 }
 
 // Overlay merges host directories, lowest first, under a layer of its own in
@@ -38,6 +44,8 @@ type Overlay struct {
 	Points []Point
 	Owned  bool        // the caller owns every directory of Lower
 	Mode   fs.FileMode // of Dst itself
+	Size   int64       // bytes that the layer in memory takes; 0 is half of the memory
+	Attr   Attr
 
 	// Whiteouts are in Lower as the image-spec or overlayfs writes them, and
 	// take effect as either means it.
@@ -77,6 +85,7 @@ type File struct {
 	Mode     fs.FileMode
 	Data     []byte
 	ReadOnly bool
+	Attr     Attr
 }
 
 // Symlink makes a symbolic link at Dst.
@@ -89,10 +98,27 @@ type Symlink struct {
 type Proc struct{ Dst string }
 
 // Dev makes a /dev with the standard nodes, its own devpts, and an empty shm.
-type Dev struct{ Dst string }
+type Dev struct {
+	Dst  string
+	Mode fs.FileMode // 0 is 0755
+	Size int64       // bytes; 0 is 64 MiB
+	Attr Attr        // a /dev takes its devices, whatever this says
+	Pts  Pts
+}
+
+// Pts are the options of a devpts.
+type Pts struct {
+	Mode     fs.FileMode // of a new terminal; 0 is 0620
+	PtmxMode fs.FileMode // 0 is 0666
+	GID      int         // owner of a new terminal, where the user namespace maps it; 0 is the opener's
+	Attr     Attr
+}
 
 // Mqueue mounts the message queues of the sandbox's ipc namespace.
-type Mqueue struct{ Dst string }
+type Mqueue struct {
+	Dst  string
+	Attr Attr
+}
 
 // RemountRO makes the mount at Dst, and only that one, read-only.
 type RemountRO struct{ Dst string }

@@ -1,0 +1,32 @@
+package bwrap
+
+// Attr is a set of attributes of one mount, as mount_setattr(2) knows them.
+// The empty set is what bubblewrap gives every mount: nosuid, nodev (but for
+// devices), relatime, programs run. Only a stage or the init can give others;
+// in bubblewrap's own options they are left out.
+type Attr uint16
+
+const (
+	NoExec Attr = 1 << iota
+	Suid        // without it a mount is nosuid
+	Device      // without it a mount is nodev
+	NoSymFollow
+	NoAtime
+	StrictAtime
+	NoDirAtime
+	Single // of a bind: without what is mounted below its source
+	Slave  // of a bind: receives the mounts that the host makes below its source
+)
+
+var attrWords = [...]string{"noexec", "suid", "dev", "nosymfollow", "noatime", "strictatime", "nodiratime", "bind", "slave"}
+
+// Words gives the attributes as mount(8) writes them, in a fixed order.
+func (a Attr) Words() []string {
+	var words []string
+	for i, w := range attrWords {
+		if a&(1<<i) != 0 {
+			words = append(words, w)
+		}
+	}
+	return words
+}
