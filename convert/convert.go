@@ -22,6 +22,15 @@ type Options struct {
 	User       string   // replaces User, same syntax
 	Hostname   string
 	Network    Network
+	AddHosts   []HostEntry // --add-host
+	NoHosts    bool        // the image keeps its own /etc/hosts
+	DNS        []string    // name servers instead of the host's; "none" alone keeps the image's resolv.conf
+	DNSSearch  []string    // instead of the host's; "." is none
+	DNSOptions []string    // instead of the host's
+
+	PastaOptions []string // added to pasta's with NetworkPasta
+	Publish      []Port   // -p; with NetworkPasta only
+
 	Volumes    []Volume // -v
 	Tmpfs      []Tmpfs  // --tmpfs
 	Writable   bool     // a root that may be written; the writes vanish
@@ -40,6 +49,10 @@ type Network string
 const (
 	NetworkHost Network = "" // the caller's own
 	NetworkNone Network = "none"
+
+	// NetworkPasta is one of the sandbox's own, which pasta connects to the
+	// host's once the sandbox is created: see Result.Pasta.
+	NetworkPasta Network = "pasta"
 )
 
 // Volume is one -v SRC:DST[:ro]. An empty Source is an anonymous volume.
@@ -64,9 +77,13 @@ type Host struct {
 	// where UID 0 is no real root.
 	Confined bool
 
+	// Address is the host's first IPv4 address that is not loopback, Gateway
+	// its IPv4 default gateway; "" where there is none.
+	Address, Gateway string
+
 	// Files holds the host files whose content the container shows, keyed by
-	// absolute path: /etc/resolv.conf, /etc/hosts, /etc/hostname where they
-	// exist.
+	// absolute path: /etc/resolv.conf, /etc/hosts, /etc/hostname and
+	// ResolverFiles where they exist.
 	Files map[string][]byte
 
 	// Paths holds what exists below the host's /proc, /sys and /dev, of the

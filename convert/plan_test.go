@@ -90,7 +90,7 @@ func readPlanCase(ar *txtar.Archive) (*planCase, error) {
 		img:      ispec.Image{Config: ispec.ImageConfig{Cmd: []string{"/bin/sh"}}},
 		features: bwrap.Features{Stage: true, StageOverlay: true},
 		host: Host{Hostname: "box", Files: map[string][]byte{
-			"/etc/resolv.conf": []byte("nameserver 192.0.2.1\n"), "/etc/hosts": []byte("127.0.0.1 localhost\n"), "/etc/hostname": []byte("box\n"),
+			"/etc/resolv.conf": []byte("nameserver 192.0.2.1\n"), "/etc/hosts": []byte("127.0.0.1\tlocalhost\n"), "/etc/hostname": []byte("box\n"),
 		}},
 		root: fstest.MapFS{}, show: "mounts",
 		hostTree: fstest.MapFS{},

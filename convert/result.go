@@ -20,5 +20,9 @@ type Result struct {
 	// where neither says one. The annotation may differ: a label wins over it.
 	StopSignal string
 
+	// Pasta holds pasta's options for NetworkPasta, without those that name
+	// the namespace; nil for another network.
+	Pasta []string
+
 	Notes []Note
 }

@@ -130,10 +130,10 @@ func (c *conversion) surroundings(u user) {
 	}
 	switch c.o.Network {
 	case NetworkHost:
-	case NetworkNone:
+	case NetworkNone, NetworkPasta:
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	default:
-		c.fault("--network", "%q is neither host nor none", c.o.Network)
+		c.fault("--network", "%q is none of host, none and pasta", c.o.Network)
 	}
 	if c.ordinary() {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})

@@ -100,6 +100,9 @@ func renderSpec(img ispec.Image, root Rootfs, host Host, o Options) map[string]s
 	for _, k := range slices.Sorted(maps.Keys(res.Files)) {
 		fmt.Fprintf(&b, "file %s: %q\n", k, res.Files[k])
 	}
+	if res.Pasta != nil {
+		fmt.Fprintf(&b, "pasta: %q\n", res.Pasta)
+	}
 	fmt.Fprintf(&b, "stop signal: %q\n", res.StopSignal)
 	spec, err := json.MarshalIndent(res.Spec, "", "  ")
 	if err != nil {

@@ -31,6 +31,7 @@ func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
 type containerFlags struct {
 	imageFlags
 	processFlags
+	networkFlags
 	env        []string
 	envFiles   []string
 	workdir    string
@@ -38,8 +39,6 @@ type containerFlags struct {
 	entrypoint string
 	volumes    []string
 	tmpfs      []string
-	network    string
-	hostname   string
 	readOnly   bool
 	writable   bool
 	noCache    bool
@@ -50,6 +49,7 @@ type containerFlags struct {
 func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.imageFlags.AddFlags(fs)
 	f.processFlags.AddFlags(fs)
+	f.networkFlags.AddFlags(fs)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
@@ -58,8 +58,6 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "`command` or JSON array instead of the image's entrypoint; drops its Cmd")
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a host path: `SRC:DST[:ro]`")
 	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "an empty directory in memory: `DST[:size=N,mode=M]`")
-	fs.StringVar(&f.network, "network", "host", "`host` or none")
-	fs.StringVar(&f.hostname, "hostname", "", "host `name` in the sandbox")
 	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
 	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
 	fs.BoolVar(&f.noCache, "no-cache", false, "unpack into a temporary place, and remove it")
@@ -93,8 +91,8 @@ func (f *containerFlags) check() error {
 	if strings.HasPrefix(f.entrypoint, "[") && !json.Valid([]byte(f.entrypoint)) {
 		return fmt.Errorf("--entrypoint: %q begins like a JSON array and is none", f.entrypoint)
 	}
-	if f.network != "host" && f.network != "none" {
-		return fmt.Errorf("--network: %q is not supported (has: host, none)", f.network)
+	if err := f.networkFlags.check(); err != nil {
+		return err
 	}
 	return f.processFlags.check()
 }

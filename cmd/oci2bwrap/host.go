@@ -22,7 +22,8 @@ func readHost() (convert.Host, error) {
 	if h.Hostname, err = os.Hostname(); err != nil {
 		return h, err
 	}
-	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"} {
+	readAddresses(&h)
+	for _, file := range append([]string{"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"}, convert.ResolverFiles()...) {
 		data, err := os.ReadFile(file)
 		if err == nil {
 			h.Files[file] = data

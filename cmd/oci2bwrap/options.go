@@ -13,14 +13,14 @@ import (
 // options turns the flags and the COMMAND into what convert takes.
 func (f *containerFlags) options(command []string) (convert.Options, error) {
 	o := convert.Options{
-		Command: command, Workdir: f.workdir, User: f.user, Hostname: f.hostname,
+		Command: command, Workdir: f.workdir, User: f.user,
 		Writable: f.wantsWritable(),
 	}
 	if err := f.processFlags.options(&o); err != nil {
 		return o, err
 	}
-	if f.network == "none" {
-		o.Network = convert.NetworkNone
+	if err := f.networkFlags.options(&o); err != nil {
+		return o, err
 	}
 	if f.flags.Changed("entrypoint") {
 		o.Entrypoint = parseEntrypoint(f.entrypoint)

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+)
+
+// networkFlags say which network the command sees and what names it knows.
+type networkFlags struct {
+	network    string
+	hostname   string
+	addHosts   []string
+	noHosts    bool
+	dns        []string
+	dnsSearch  []string
+	dnsOptions []string
+	publish    []string
+
+	networkSet *pflag.FlagSet
+}
+
+func (f *networkFlags) AddFlags(fs *pflag.FlagSet) {
+	f.networkSet = fs
+	fs.StringVar(&f.network, "network", "host", "`host`, none, or pasta[:OPTION,...]: one of its own that pasta connects to the host's")
+	fs.StringVar(&f.hostname, "hostname", "", "host `name` in the sandbox")
+	fs.StringArrayVar(&f.addHosts, "add-host", nil, "a line of /etc/hosts: `NAME:IP`; the IP host-gateway is the host's")
+	fs.BoolVar(&f.noHosts, "no-hosts", false, "leave the image its own /etc/hosts")
+	fs.StringArrayVar(&f.dns, "dns", nil, "name server `IP` instead of the host's; none leaves the image its own /etc/resolv.conf")
+	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "search `domain` instead of the host's; . is none")
+	fs.StringArrayVar(&f.dnsOptions, "dns-option", nil, "resolver `option` instead of the host's")
+	fs.StringArrayVarP(&f.publish, "publish", "p", nil, "with pasta, lead ports of the host's to the sandbox's: `[IP:]HOST:CONTAINER[/udp]`, ranges too")
+
+	fs.BoolP("publish-all", "P", false, "")
+	fs.Lookup("publish-all").Hidden = true
+	for _, r := range refusedNetworkFlags[1:] {
+		fs.StringArray(r.name, nil, "")
+		fs.Lookup(r.name).Hidden = true
+	}
+}
+
+// refusedNetworkFlags are podman's for networks that it keeps.
+var refusedNetworkFlags = [...]struct{ name, why, hint string }{
+	{"publish-all", "-P: it would take free ports of the host's, and nobody could ask which", "name each: -p HOST:CONTAINER"},
+	{"ip", "--ip: there is no network that addresses are given out in", "--network pasta:-a,ADDRESS chooses the address in a network of pasta's"},
+	{"ip6", "--ip6: there is no network that addresses are given out in", "--network pasta:-a,ADDRESS chooses the address in a network of pasta's"},
+	{"mac-address", "--mac-address: there is no network for it to be known in", "--network pasta:--ns-mac-addr,ADDRESS where pasta has that option"},
+	{"network-alias", "--network-alias: there is no network with names of its own", "--add-host NAME:IP makes a name known"},
+}
+
+// check refuses what flags alone show to be wrong.
+func (f *networkFlags) check() error {
+	for _, r := range refusedNetworkFlags {
+		if f.networkSet.Changed(r.name) {
+			return &hinted{errors.New(r.why), r.hint}
+		}
+	}
+	kind, _, _ := strings.Cut(f.network, ":")
+	switch {
+	case f.network == "host", f.network == "none":
+	case kind == "slirp4netns", f.network == "bridge", f.network == "private":
+		return &hinted{fmt.Errorf("--network: %q is not supported (has: host, none, pasta)", f.network), "--network pasta gives the sandbox a network of its own, with a way out"}
+	default:
+		return fmt.Errorf("--network: %q is not supported (has: host, none, pasta)", f.network)
+	}
+	if len(f.publish) > 0 && kind != "pasta" {
+		if f.network == "host" {
+			return &hinted{errors.New("-p: the sandbox has the host's network, and its ports are the host's"), "leave it out, or add --network pasta"}
+		}
+		return &hinted{errors.New("-p: the sandbox has no network that a port could lead to"), "--network pasta has one"}
+	}
+	return nil
+}
+
+// options fills in what convert takes.
+func (f *networkFlags) options(o *convert.Options) error {
+	o.Hostname, o.NoHosts = f.hostname, f.noHosts
+	o.DNS, o.DNSSearch, o.DNSOptions = f.dns, f.dnsSearch, f.dnsOptions
+	kind, options, given := strings.Cut(f.network, ":")
+	switch kind {
+	case "none":
+		o.Network = convert.NetworkNone
+	case "pasta":
+		o.Network = convert.NetworkPasta
+		if given && options != "" {
+			o.PastaOptions = strings.Split(options, ",")
+		}
+	}
+	for _, h := range f.addHosts {
+		name, ip, ok := strings.Cut(h, ":")
+		if !ok {
+			return fmt.Errorf("--add-host: %q is not NAME:IP", h)
+		}
+		o.AddHosts = append(o.AddHosts, convert.HostEntry{Name: name, IP: strings.Trim(ip, "[]")})
+	}
+	for _, p := range f.publish {
+		port, err := parsePort(p)
+		if err != nil {
+			return err
+		}
+		o.Publish = append(o.Publish, port)
+	}
+	return nil
+}
+
+// parsePort reads [IP:]HOST:CONTAINER[/PROTOCOL], where HOST and CONTAINER are
+// ports or ranges of the same length, and an IPv6 address is in brackets.
+func parsePort(s string) (convert.Port, error) {
+	var p convert.Port
+	rest, protocol, _ := strings.Cut(s, "/")
+	switch protocol {
+	case "", "tcp":
+	case "udp":
+		p.UDP = true
+	default:
+		return p, fmt.Errorf("-p: %q: protocol %q is neither tcp nor udp", s, protocol)
+	}
+	i := strings.LastIndexByte(rest, ':')
+	if i < 0 {
+		return p, &hinted{fmt.Errorf("-p: %q names no port of the host's", s), fmt.Sprintf("-p %s:%s", rest, s)}
+	}
+	host, container := rest[:i], rest[i+1:]
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		p.HostIP, host = strings.Trim(host[:i], "[]"), host[i+1:]
+		if _, err := netip.ParseAddr(p.HostIP); err != nil {
+			return p, fmt.Errorf("-p: %q: %q is no IP address", s, p.HostIP)
+		}
+	}
+	from, n, err := parsePorts(host)
+	to, m, err2 := parsePorts(container)
+	if err := errors.Join(err, err2); err != nil {
+		return p, fmt.Errorf("-p: %q is not [IP:]HOST:CONTAINER[/udp]", s)
+	}
+	if n != m {
+		return p, fmt.Errorf("-p: %q: the ranges differ in length", s)
+	}
+	p.Host, p.Container, p.Count = from, to, n
+	return p, nil
+}
+
+// parsePorts reads FIRST or FIRST-LAST, and tells how many there are.
+func parsePorts(s string) (first, count uint16, err error) {
+	from, to, ok := strings.Cut(s, "-")
+	if !ok {
+		to = from
+	}
+	a, err := strconv.ParseUint(from, 10, 16)
+	b, err2 := strconv.ParseUint(to, 10, 16)
+	if err != nil || err2 != nil || a == 0 || b < a {
+		return 0, 0, errors.New("no port")
+	}
+	return uint16(a), uint16(b - a + 1), nil
+}
