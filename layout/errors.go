@@ -18,6 +18,15 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("%s (limit: %d)", e.What, e.Max)
 }
 
+// Hint names the flag that raises the limit, where there is one.
+func (e *LimitError) Hint() string {
+	flag := map[string]string{"Entries": "--max-entries", "JSON": "--max-json", "Ratio": "--max-ratio", "Size": "--max-size", "Sparse": "--max-size"}[e.Field]
+	if flag == "" {
+		return ""
+	}
+	return flag + " raises the limit, if the image is to be trusted with it"
+}
+
 // hinted is an error with a remedy.
 type hinted struct {
 	error

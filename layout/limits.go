@@ -27,6 +27,10 @@ type Limits struct {
 	// above 1 GiB (default 200).
 	Ratio int64
 
+	// Size is the size in bytes that all layers together may unpack to, as
+	// archives, or a compressed archive of an image (default 256 GiB).
+	Size int64
+
 	// Sparse is the size in bytes that all sparse files together may claim,
 	// holes included: a few bytes of an archive can claim any size, and
 	// reading a hole takes time (default 64 GiB).
@@ -44,6 +48,7 @@ func (l Limits) withDefaults() Limits {
 		Members:   cmp.Or(l.Members, 100_000),
 		Depth:     cmp.Or(l.Depth, 8),
 		Ratio:     cmp.Or(l.Ratio, 200),
+		Size:      cmp.Or(l.Size, 256<<30),
 		Sparse:    cmp.Or(l.Sparse, 64<<30),
 	}
 }

@@ -20,6 +20,7 @@ const progressEvery = 100 * time.Millisecond
 // its own, so that who listens can't hold up who reads.
 type meter struct {
 	done  atomic.Int64
+	plain atomic.Int64 // bytes after decompression
 	layer atomic.Int64
 	end   chan struct{}
 	wg    sync.WaitGroup

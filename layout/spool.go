@@ -46,7 +46,7 @@ func spool(r io.Reader, tempDir string, limits Limits) (f *os.File, size int64, 
 	if err != nil {
 		return nil, 0, tempError(err)
 	}
-	size, err = io.CopyBuffer(&spoolWriter{f: f, in: in, ratio: limits.Ratio}, struct{ io.Reader }{plain}, make([]byte, 1<<20))
+	size, err = io.CopyBuffer(&spoolWriter{f: f, in: in, limits: limits}, struct{ io.Reader }{plain}, make([]byte, 1<<20))
 	var disk *spoolError
 	switch {
 	case errors.As(err, &disk):
@@ -62,10 +62,10 @@ func spool(r io.Reader, tempDir string, limits Limits) (f *os.File, size int64, 
 
 // spoolWriter refuses an archive that grows out of proportion.
 type spoolWriter struct {
-	f     *os.File
-	in    *counter
-	n     int64
-	ratio int64
+	f      *os.File
+	in     *counter
+	n      int64
+	limits Limits
 }
 
 func (w *spoolWriter) Write(p []byte) (int, error) {
@@ -74,8 +74,11 @@ func (w *spoolWriter) Write(p []byte) (int, error) {
 	if err != nil {
 		return n, &spoolError{err}
 	}
-	if most := mostFor(w.in.n, w.ratio); w.n > most {
-		return n, &LimitError{"Ratio", fmt.Sprintf("archive unpacks to more than %d bytes, out of proportion to its size", most), w.ratio}
+	if most := mostFor(w.in.n, w.limits.Ratio); w.n > most {
+		return n, &LimitError{"Ratio", fmt.Sprintf("archive unpacks to more than %d bytes, out of proportion to its size", most), w.limits.Ratio}
+	}
+	if w.n > w.limits.Size {
+		return n, &LimitError{"Size", "archive unpacks to too many bytes", w.limits.Size}
 	}
 	return n, nil
 }

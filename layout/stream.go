@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -45,7 +46,7 @@ func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPoo
 	compressed := s.add(ctx, count.reader(blob), nil, chunkCount)
 	plain := &lazy{r: compressed}
 	s.closer = append(s.closer, plain)
-	bounded := &ratioReader{r: plain, max: mostFor(layer.Size, limits.Ratio), limit: limits.Ratio}
+	bounded := &boundedReader{r: plain, max: mostFor(layer.Size, limits.Ratio), all: &count.plain, limits: limits}
 	s.add(ctx, bounded, nil, chunkCount)
 	s.last = s.add(ctx, s.last, diff, aheadCount)
 	return s, nil
@@ -145,17 +146,22 @@ func mostFor(size, ratio int64) int64 {
 	return max(ratioFloor, size*ratio)
 }
 
-// ratioReader refuses a stream that grows out of proportion to its blob.
-type ratioReader struct {
+// boundedReader refuses a stream that grows out of proportion to its blob, or
+// beyond what all layers may have.
+type boundedReader struct {
 	r      io.Reader
 	n, max int64
-	limit  int64
+	all    *atomic.Int64 // of all layers so far
+	limits Limits
 }
 
-func (r *ratioReader) Read(p []byte) (int, error) {
+func (r *boundedReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	if r.n += int64(n); r.n > r.max {
-		return 0, &LimitError{"Ratio", fmt.Sprintf("unpacks to more than %d bytes, out of proportion to its blob", r.max), r.limit}
+		return 0, &LimitError{"Ratio", fmt.Sprintf("unpacks to more than %d bytes, out of proportion to its blob", r.max), r.limits.Ratio}
+	}
+	if r.all.Add(int64(n)) > r.limits.Size {
+		return 0, &LimitError{"Size", "layers unpack to too many bytes", r.limits.Size}
 	}
 	return n, err
 }

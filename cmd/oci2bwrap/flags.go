@@ -16,6 +16,7 @@ type imageFlags struct {
 	config   string
 	rootfs   []string
 	quiet    bool
+	limitFlags
 }
 
 func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
@@ -23,6 +24,7 @@ func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cacheDir, "cache-dir", "", "`directory` for unpacked images (default: $XDG_CACHE_HOME/oci2bwrap)")
 	fs.StringVar(&f.config, "config", "", "`file` with the image config of a rootfs: image")
 	fs.StringArrayVar(&f.rootfs, "rootfs", nil, "root `directory`, repeatable, lowest first; with it alone there is no IMAGE")
+	f.limitFlags.AddFlags(fs)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print no notes and gaps")
 }
 

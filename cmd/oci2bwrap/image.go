@@ -52,6 +52,10 @@ func openImage(f *imageFlags, a imageArgs, stdin *os.File) (*layout.Image, error
 // reference gives what layout needs to find the image.
 func (f *imageFlags) reference(a imageArgs, stdin *os.File) (layout.Ref, layout.OpenOptions, error) {
 	o := layout.OpenOptions{Platform: f.platform, Config: f.config, Rootfs: f.rootfs}
+	var err error
+	if o.Limits, err = f.limits(); err != nil {
+		return layout.Ref{}, o, err
+	}
 	if dir, err := f.dir(); err == nil {
 		o.TempDir = dir // without one archives are spooled where the system has temporary files
 	}

@@ -70,12 +70,16 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if err != nil {
 		return err
 	}
+	limits, err := s.flags.limits()
+	if err != nil {
+		return err
+	}
 	if s.image, err = openImage(&s.flags.imageFlags, a, s.in); err != nil {
 		return err
 	}
 	tell, done := newProgress(stdio{err: s.err}, s.flags.quiet)
 	defer done()
-	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller, Temporary: s.flags.noCache, Progress: tell}
+	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller, Limits: limits, Temporary: s.flags.noCache, Progress: tell}
 	if isRoot() {
 		store.Ownership = layout.Real
 	}

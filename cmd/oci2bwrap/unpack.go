@@ -75,7 +75,11 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 	var skipped []layout.Skipped
 	tell, done := newProgress(std, f.quiet)
 	defer done()
-	o := layout.UnpackOptions{Progress: tell, OnSkip: func(s layout.Skipped) { skipped = append(skipped, s) }}
+	limits, err := f.limits()
+	if err != nil {
+		return err
+	}
+	o := layout.UnpackOptions{Limits: limits, Progress: tell, OnSkip: func(s layout.Skipped) { skipped = append(skipped, s) }}
 	if isRoot() {
 		o.Ownership, o.Devices = layout.Real, true
 	}
