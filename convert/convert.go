@@ -41,6 +41,10 @@ type Options struct {
 	Rlimits     []specs.POSIXRlimit // --ulimit; what is not named is the caller's
 	Umask       *uint32             // 0022 where nil
 	OOMScoreAdj *int                // the caller's where nil
+
+	CapAdd, CapDrop []string // capabilities, with or without CAP_, in any case, or "ALL"
+	Seccomp         Seccomp
+	Mask, Unmask    []string // paths beside the usual ones, and of those none; "ALL" is all
 }
 
 // Network names the network namespace of the sandbox.
@@ -72,6 +76,12 @@ type Tmpfs struct {
 type Host struct {
 	UID, GID int    // the caller's effective ids; UID 0 is real root
 	Hostname string // the kernel's node name
+	Kernel   string // its release, "6.1.0-18-amd64"; "" counts as new
+
+	// Capabilities are those that the caller's bounding set holds, as
+	// far as it has been asked for; nil means all. In a user namespace of
+	// its own a sandbox has all in any case.
+	Capabilities []string
 
 	// Confined says that the caller is in a user namespace of somebody's,
 	// where UID 0 is no real root.

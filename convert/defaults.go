@@ -10,28 +10,6 @@ import (
 	"github.com/oci2bwrap/oci2bwrap/internal/inroot"
 )
 
-// capabilities are podman's since version 4: docker's without MKNOD, NET_RAW
-// and AUDIT_WRITE.
-func capabilities() []string {
-	return []string{
-		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
-		"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
-	}
-}
-
-// maskedPaths are podman's, whether this host has them or not.
-func maskedPaths() []string {
-	return []string{
-		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-		"/proc/timer_list", "/proc/timer_stats",
-		"/sys/dev/block", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
-	}
-}
-
-func readonlyPaths() []string {
-	return []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
-}
-
 // kernelMounts are the file systems that every container has. An ordinary
 // caller can't mount a sysfs without a network namespace of its own, nor a
 // cgroup file system, so it sees the host's, and gid 5 is not in a single map.

@@ -12,7 +12,8 @@ import (
 
 func TestGaps(t *testing.T) {
 	for _, tt := range []struct{ json, gaps, notes string }{
-		{`{"linux":{"seccomp":{"defaultAction":"SCMP_ACT_ERRNO"}}}`, "[linux.seccomp weakens isolation]", "[]"},
+		{`{"linux":{"seccomp":{"defaultAction":"SCMP_ACT_NOTIFY","listenerPath":"/x"}}}`,
+			"[linux.seccomp.listenerPath not available linux.seccomp.defaultAction not available]", "[]"},
 		{`{"linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW"}}}`, "[]", "[]"},
 		{`{"linux":{"resources":{"pids":{"limit":2048},"memory":{"limit":-1},"cpu":{"shares":2}}}}`,
 			"[linux.resources.cpu not available linux.resources.pids weakens isolation]", "[]"},

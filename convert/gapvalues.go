@@ -28,6 +28,7 @@ func (g *gapFinder) values() {
 			g.lacks(fmt.Sprintf("linux.namespaces[%d].type", i), "time namespaces are "+notYet)
 		}
 	}
+	g.seccomp(l.Seccomp)
 	if strings.HasSuffix(l.RootfsPropagation, "shared") {
 		g.lacks("linux.rootfsPropagation", fmt.Sprintf("%q: no mount of a sandbox reaches the host", l.RootfsPropagation))
 	}
@@ -41,6 +42,24 @@ func deviceRules(l *specs.Linux) []specs.LinuxDeviceCgroup {
 		return nil
 	}
 	return l.Resources.Devices
+}
+
+// seccomp finds calls that a listener is to decide upon. The kernel fails them
+// with ENOSYS where there is none, so that nothing is let through.
+func (g *gapFinder) seccomp(s *specs.LinuxSeccomp) {
+	if s == nil {
+		return
+	}
+	const reason = "SCMP_ACT_NOTIFY: there is no listener, the calls fail with ENOSYS"
+	gap := Gap{Effect: Lacks, Reason: reason, Remedy: "SCMP_ACT_ALLOW or SCMP_ACT_ERRNO, where no supervisor is to decide"}
+	if gap.Field = "linux.seccomp.defaultAction"; s.DefaultAction == specs.ActNotify {
+		g.gaps = append(g.gaps, gap)
+	}
+	for i, call := range s.Syscalls {
+		if gap.Field = fmt.Sprintf("linux.seccomp.syscalls[%d].action", i); call.Action == specs.ActNotify {
+			g.gaps = append(g.gaps, gap)
+		}
+	}
 }
 
 // groups finds additional groups that the user namespace has no id for.

@@ -48,6 +48,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	p.readOnlyMounts()
 	proc := process(spec, cwd)
 	p.limits(&proc)
+	p.filter(&proc)
 	steps, err := p.rootSteps()
 	if err != nil {
 		p.fail(err)

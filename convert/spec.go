@@ -118,11 +118,8 @@ func (c *conversion) hostname() string {
 func (c *conversion) surroundings(u user) {
 	s := c.res.Spec
 	s.Process.Rlimits, s.Process.OOMScoreAdj = c.o.Rlimits, c.o.OOMScoreAdj
-	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilities()}
-	if u.uid == 0 {
-		s.Process.Capabilities.Effective = capabilities()
-		s.Process.Capabilities.Permitted = capabilities()
-	}
+	c.capabilities(u)
+	c.seccomp()
 	for _, t := range []specs.LinuxNamespaceType{
 		specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace, specs.CgroupNamespace,
 	} {
@@ -140,8 +137,7 @@ func (c *conversion) surroundings(u user) {
 		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: u.uid, HostID: uint32(c.host.UID), Size: 1}}
 		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: u.gid, HostID: uint32(c.host.GID), Size: 1}}
 	}
-	s.Linux.MaskedPaths = maskedPaths()
-	s.Linux.ReadonlyPaths = readonlyPaths()
+	c.masks()
 }
 
 // ordinary says that the caller is not real root, and so needs a user

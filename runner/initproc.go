@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,10 +27,11 @@ type initSpec struct {
 	Caps       capMasks
 	Rlimits    []rlimit
 	OOMScore   *int
-	SelfFD     int // the init's own binary
-	SocketFD   int // to the runner
-	StderrFD   int // the command's stderr; until the exec it is the runner's pipe
-	KernelCaps int // the highest capability that the kernel knows
+	Seccomp    filter // the last thing before the exec
+	SelfFD     int    // the init's own binary
+	SocketFD   int    // to the runner
+	StderrFD   int    // the command's stderr; until the exec it is the runner's pipe
+	KernelCaps int    // the highest capability that the kernel knows
 }
 
 type capMasks struct {
@@ -143,7 +143,7 @@ func become(s *initSpec) error {
 	if err != nil {
 		return err
 	}
-	return execError(args[0], path, syscall.Exec(path, args, env))
+	return execError(args[0], path, execve(&s.Seccomp, path, args, env))
 }
 
 // setIDs drops the bounding set and takes the ids of the command, keeping
@@ -254,7 +254,10 @@ func lookPath(name string, env []string) (string, error) {
 }
 
 func execError(name, path string, err error) error {
+	var told *ExecError
 	switch {
+	case errors.As(err, &told):
+		return told
 	case errors.Is(err, unix.ENOENT):
 		if _, e := os.Stat(path); e == nil {
 			return &ExecError{Code: 127, Msg: fmt.Sprintf("exec %q: the interpreter that it names is not in the image", name)}

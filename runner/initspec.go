@@ -49,6 +49,9 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 		return nil, err
 	}
 	s.Late = late
+	if p.Seccomp != nil {
+		s.Seccomp = filter(*p.Seccomp)
+	}
 	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type containerFlags struct {
 	imageFlags
 	processFlags
 	networkFlags
+	securityFlags
 	env        []string
 	envFiles   []string
 	workdir    string
@@ -52,6 +53,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.imageFlags.AddFlags(fs)
 	f.processFlags.AddFlags(fs)
 	f.networkFlags.AddFlags(fs)
+	f.securityFlags.AddFlags(fs)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
@@ -94,6 +96,9 @@ func (f *containerFlags) check() error {
 		return fmt.Errorf("--entrypoint: %q begins like a JSON array and is none", f.entrypoint)
 	}
 	if err := f.networkFlags.check(); err != nil {
+		return err
+	}
+	if err := f.securityFlags.check(); err != nil {
 		return err
 	}
 	return f.processFlags.check()

@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
 )
@@ -18,10 +20,11 @@ func readHost() (convert.Host, error) {
 		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{},
 		Dir: openDir,
 	}
-	var err error
-	if h.Hostname, err = os.Hostname(); err != nil {
-		return h, err
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return h, fmt.Errorf("uname: %w", err)
 	}
+	h.Hostname, h.Kernel = unix.ByteSliceToString(u.Nodename[:]), unix.ByteSliceToString(u.Release[:])
 	readAddresses(&h)
 	for _, file := range append([]string{"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"}, convert.ResolverFiles()...) {
 		data, err := os.ReadFile(file)

@@ -55,7 +55,7 @@ func (f *containerFlags) options(command []string) (convert.Options, error) {
 		}
 		o.Tmpfs = append(o.Tmpfs, tmpfs)
 	}
-	return o, nil
+	return o, f.securityFlags.options(&o)
 }
 
 // parseEntrypoint reads a JSON array, or else one word. The empty string

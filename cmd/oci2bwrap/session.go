@@ -126,6 +126,9 @@ func (s *session) convert(command []string) error {
 	if s.host, err = readHost(); err != nil {
 		return err
 	}
+	if s.host.Capabilities, err = s.flags.given(); err != nil {
+		return err
+	}
 	if s.image.Bundle != nil {
 		s.result, err = bundleResult(s.image, s.flags, command)
 	} else {

@@ -18,6 +18,9 @@ var capNames = [...]string{
 	"CAP_CHECKPOINT_RESTORE",
 }
 
+// CapNames lists every capability, by its number.
+func CapNames() []string { return slices.Clone(capNames[:]) }
+
 // CapMask gives the set as the kernel's bit mask. A name that is no
 // capability is an error.
 func CapMask(names []string) (uint64, error) {

@@ -53,6 +53,9 @@ func (p *Plan) Check() error {
 			errs = append(errs, fmt.Errorf("process.env: %q is not NAME=VALUE", e))
 		}
 	}
+	if s := p.Process.Seccomp; s != nil && (len(s.BPF) == 0 || len(s.BPF)%8 != 0) {
+		errs = append(errs, fmt.Errorf("process.seccomp: %d bytes are no filter", len(s.BPF)))
+	}
 	if _, err := CapMask(p.Process.Capabilities.Bounding); err != nil {
 		errs = append(errs, fmt.Errorf("process.capabilities.bounding: %w", err))
 	}

@@ -238,4 +238,7 @@ func (l *lowering) process(p *Plan) {
 	l.add("--as-pid-1")
 	l.add("--new-session")
 	l.add("--die-with-parent")
+	if s := p.Process.Seccomp; s != nil && l.Reading { // else the init installs it
+		l.cmd.Options = append(l.cmd.Options, Option{{Text: "--seccomp"}, {Data: &Data{Name: "seccomp", Bytes: s.BPF}}})
+	}
 }

@@ -3,6 +3,12 @@
 // between them. Nothing here touches the machine.
 package bwrap
 
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+)
+
 // PlanVersion is the version of a Plan's JSON form. It rises when a field
 // changes its meaning or goes away, not when one is added.
 const PlanVersion = 1
@@ -30,6 +36,7 @@ type Process struct {
 	Capabilities Capabilities `json:"capabilities"`
 	Rlimits      []Rlimit     `json:"rlimits,omitempty"`
 	OOMScoreAdj  *int         `json:"oomScoreAdj,omitempty"`
+	Seccomp      *Seccomp     `json:"seccomp,omitempty"`
 
 	// Raises says that a limit is above the caller's or the OOM score below,
 	// for which the init needs CAP_SYS_RESOURCE.
@@ -46,6 +53,22 @@ type Capabilities struct {
 	Permitted   []string `json:"permitted"`
 	Inheritable []string `json:"inheritable,omitempty"`
 	Ambient     []string `json:"ambient,omitempty"`
+}
+
+// Seccomp is a filter of system calls, installed right before the command is
+// executed.
+type Seccomp struct {
+	BPF   []byte // struct sock_filter, one after the other
+	Flags uint32 // of seccomp(2)
+}
+
+// MarshalJSON tells filters apart, and does not print them.
+func (s Seccomp) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Instructions int    `json:"instructions"`
+		SHA256       string `json:"sha256"`
+		Flags        uint32 `json:"flags,omitempty"`
+	}{len(s.BPF) / 8, fmt.Sprintf("%x", sha256.Sum256(s.BPF)), s.Flags})
 }
 
 // Rlimit is one resource limit; Type is its name in getrlimit(2),

@@ -22,6 +22,7 @@ var allowed = []edge{
 	{"cmd/...", "runner/..."},
 	{"convert", "convert/bwrap"},
 	{"convert", "internal/inroot"},
+	{"convert", "internal/seccomp"},
 	{"layout", "internal/inroot"},
 	{"runner", "convert/bwrap"},
 	{"fixtures/...", "fixtures"},
@@ -31,7 +32,7 @@ var allowed = []edge{
 const allowedReason = "the stages of the pipeline do not call each other: cmd wires them through the values they hand on"
 
 // pure are the packages that turn values into values.
-var pure = []string{"convert", "convert/bwrap"}
+var pure = []string{"convert", "convert/bwrap", "internal/seccomp"}
 
 const pureReason = "a conversion gives the same output for the same input; what it needs of the machine comes in a Host or a Rootfs"
 
@@ -43,6 +44,8 @@ var bans = []ban{
 		Reason: "images are read in layout alone; everything after it works on image-spec and runtime-spec values"},
 	{Import: "github.com/klauspost/compress/...", Except: []string{"layout", "fixtures"},
 		Reason: "layers are decompressed in layout alone, behind its limits"},
+	{Import: "github.com/moby/profiles/...", Except: []string{"convert"},
+		Reason: "a profile has become the Spec's filter before anything else sees it"},
 	{Import: "os/exec", Except: []string{"runner", "fixtures/..."},
 		Reason: "processes are started in runner alone, where their environment, descriptors and end are looked after"},
 	{Import: "os", Only: pure, Reason: pureReason},
