@@ -26,7 +26,7 @@ test: fixtures
 # The inputs of the tests that are not in the repository. Only root can make them.
 fixtures:
 	@mkdir -p $(FIXTURES)
-	@for name in debian newer-bwrap; do \
+	@for name in debian newer-bwrap services; do \
 	  if [ "$$(id -u)" != 0 ]; then echo "fixtures/$$name.sh needs root: tests without it"; continue; fi; \
 	  sh fixtures/$$name.sh $(FIXTURES)/$$name >$(FIXTURES)/$$name.log 2>&1 && continue; \
 	  tail -n 20 $(FIXTURES)/$$name.log >&2; \

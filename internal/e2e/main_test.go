@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,8 +20,9 @@ import (
 //	e2e.test        this test binary
 //	testdata/       the scripts
 //	images/         the images of images_test.go
-//	newer/bin       a newer bwrap, debian/{gzip,zstd} the Debian image, where
-//	                OCI2BWRAP_FIXTURES names a directory that has them
+//	newer/bin       a newer bwrap, debian/{gzip,zstd} the Debian image, services/
+//	                those of services, where OCI2BWRAP_FIXTURES names a directory
+//	                that has them
 //	reference       what runc printed for the Debian image, where root ran first
 const sharedVar = "OCI2BWRAP_E2E_SHARED"
 
@@ -69,16 +71,46 @@ func prepare(dir string) error {
 	if fixtures == "" {
 		return nil
 	}
-	for from, to := range map[string]string{"newer-bwrap": "newer", "debian/gzip": "debian/gzip", "debian/zstd": "debian/zstd"} {
+	for from, to := range map[string]string{"newer-bwrap": "newer", "debian/gzip": "debian/gzip", "debian/zstd": "debian/zstd", "services": "services"} {
 		source := filepath.Join(fixtures, from)
 		if _, err := os.Stat(source); err != nil {
 			continue // the test that wants it says so
 		}
-		if err := os.CopyFS(filepath.Join(dir, to), os.DirFS(source)); err != nil {
+		if err := linkTree(source, filepath.Join(dir, to)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// linkTree gives the files of from a second name each below to, or copies them
+// where they are on another file system: they are hundreds of megabytes.
+func linkTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		if os.Link(path, target) == nil {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, data, info.Mode().Perm())
+	})
 }
 
 func copyExecutable(from, to string) error {
