@@ -11,8 +11,8 @@ const (
 // specFields are the fields of specs.Spec, in its order.
 var specFields = [...]fieldRow{
 	{Path: "ociVersion", Class: Irrelevant, How: "every 1.x is read; what this version of oci2bwrap doesn't know of a newer one is not seen"},
-	{Path: "process.terminal", Class: Refused, Effect: Lacks, How: "a terminal of the sandbox's own is " + notYet + "; the caller's standard streams are passed as they are"},
-	{Path: "process.consoleSize", Class: Irrelevant, How: "a property of the terminal"},
+	{Path: "process.terminal", Class: Honoured, How: "a pseudo terminal of the sandbox's own devpts, which is the controlling one, the standard streams, and /dev/console"},
+	{Path: "process.consoleSize", Class: Honoured, How: "where the caller has no terminal; else the size is the caller's and follows it"},
 	{Path: "process.user.uid", Class: Honoured, How: "up to 2147483647"},
 	{Path: "process.user.gid", Class: Honoured, How: "up to 2147483647"},
 	{Path: "process.user.umask", Class: Honoured, How: "0022 where unset"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -137,6 +138,9 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 	out := bwrap.Process{
 		Args: in.Args, Env: in.Env, Cwd: cwd, Terminal: in.Terminal,
 		UID: int(in.User.UID), GID: int(in.User.GID), Umask: 0o022,
+	}
+	if b := in.ConsoleSize; b != nil && in.Terminal {
+		out.Rows, out.Columns = uint16(min(b.Height, math.MaxUint16)), uint16(min(b.Width, math.MaxUint16))
 	}
 	if in.User.Umask != nil {
 		out.Umask = int(*in.User.Umask)

@@ -27,6 +27,7 @@ type initSpec struct {
 	Caps       capMasks
 	Rlimits    []rlimit
 	OOMScore   *int
+	Terminal   *terminalSpec
 	Seccomp    filter // the last thing before the exec
 	SelfFD     int    // the init's own binary
 	SocketFD   int    // to the runner
@@ -65,13 +66,17 @@ func initMain(args []string) int {
 		fmt.Fprintln(os.Stderr, "init:", err)
 		return 125
 	}
-	if _, err := unix.Write(s.SocketFD, []byte{'r'}); err != nil {
+	master, slave := -1, -1
+	if s.Terminal != nil {
+		if master, slave, err = openTerminal(&s); err != nil {
+			fmt.Fprintln(os.Stderr, "init:", err)
+			return 125
+		}
+	}
+	if sayReady(s.SocketFD, master) != nil || !awaitStart(s.SocketFD) {
 		return 125
 	}
-	if !awaitStart(s.SocketFD) {
-		return 125
-	}
-	err = become(&s)
+	err = become(&s, slave)
 	var report *ExecError
 	if !errors.As(err, &report) {
 		report = &ExecError{Code: 125, Msg: err.Error()}
@@ -96,8 +101,9 @@ func awaitStart(fd int) bool {
 
 // become turns the init into the command; it returns only with an error. The
 // order is runc's: what needs privilege first, the ids, the working directory
-// while capabilities can still reach it, then the capability sets.
-func become(s *initSpec) error {
+// while capabilities can still reach it, then the capability sets. terminal is
+// the slave of its own, or -1.
+func become(s *initSpec, terminal int) error {
 	for _, l := range s.Rlimits {
 		lim := unix.Rlimit{Cur: l.Soft, Max: l.Hard}
 		if err := unix.Setrlimit(l.Resource, &lim); err != nil {
@@ -122,7 +128,12 @@ func become(s *initSpec) error {
 	if hungUp(s.SocketFD) {
 		os.Exit(125)
 	}
-	if err := unix.Dup3(s.StderrFD, 2, 0); err != nil {
+	if terminal >= 0 {
+		if err := takeTerminal(terminal); err != nil {
+			return err
+		}
+		unix.Close(terminal)
+	} else if err := unix.Dup3(s.StderrFD, 2, 0); err != nil {
 		return fmt.Errorf("stderr: %w", err)
 	}
 	// Nothing but 0, 1, 2 and the socket may be open when the image's

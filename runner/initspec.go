@@ -37,6 +37,9 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 		}
 		*set.mask = mask
 	}
+	if p.Terminal {
+		s.Terminal = &terminalSpec{Rows: p.Rows, Cols: p.Columns}
+	}
 	for _, l := range p.Rlimits {
 		n, ok := rlimits[l.Type]
 		if !ok {

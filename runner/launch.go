@@ -81,8 +81,12 @@ func newLaunch(c Config) (_ *launch, err error) {
 
 // standard lays out bubblewrap's 0, 1 and 2: the command's stdin and stdout,
 // and a pipe that catches what bubblewrap says. The init gives the command
-// the stderr that it is to have.
+// the stderr that it is to have, or a terminal for all three.
 func (l *launch) standard() error {
+	if l.Command.Process.Terminal {
+		// The init has the terminal; bubblewrap would look at ours.
+		l.Stdin, l.Stdout, l.Stderr = nil, nil, nil
+	}
 	for _, f := range []*os.File{l.Stdin, l.Stdout} {
 		if f == nil {
 			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

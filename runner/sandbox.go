@@ -42,7 +42,9 @@ type Sandbox struct {
 	monitor int           // its pidfd
 	ended   chan struct{} // closed when bubblewrap has ended, and status is set
 	status  syscall.WaitStatus
-	reason  error // why it can't be waited for
+	reason  error    // why it can't be waited for
+	master  *os.File // of the command's terminal; nil without one
+	relay   *Relay   // of that terminal, once there is one
 
 	mu      sync.Mutex
 	started bool
@@ -66,7 +68,7 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	}
 	stop := context.AfterFunc(ctx, s.kill)
 	defer stop()
-	pid, err := awaitReady(s.sock)
+	pid, master, err := awaitReady(s.sock)
 	if err != nil {
 		s.kill()
 		<-s.ended
@@ -76,7 +78,7 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 		}
 		return nil, l.failure(s)
 	}
-	s.pid = pid
+	s.pid, s.master = pid, master
 	// The init waits for its start byte, so the number can't have passed on.
 	if s.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
 		s.Close()
@@ -134,31 +136,39 @@ func readReport(sock int) ([]byte, error) {
 	}
 }
 
-// awaitReady waits for the init's first word and tells its process id. The
-// kernel puts it on the message, as a number of our pid namespace.
-func awaitReady(sock int) (int, error) {
-	buf, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+// awaitReady waits for the init's first word and tells its process id, and the
+// master of its terminal where it has one. The kernel puts the id on the
+// message, as a number of our pid namespace.
+func awaitReady(sock int) (pid int, master *os.File, err error) {
+	buf, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4))
+	var n, oobn int
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(sock, buf, oob, unix.MSG_CMSG_CLOEXEC)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		n, oobn, _, _, err = unix.Recvmsg(sock, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		if !errors.Is(err, unix.EINTR) {
+			break
 		}
-		if err != nil {
-			return 0, err
-		}
-		if n == 0 {
-			return 0, io.EOF
-		}
-		msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil || len(msgs) == 0 {
-			return 0, errors.New("the init's message names no sender")
-		}
-		cred, err := unix.ParseUnixCredentials(&msgs[0])
-		if err != nil {
-			return 0, err
-		}
-		return int(cred.Pid), nil
 	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if n == 0 {
+		return 0, nil, io.EOF
+	}
+	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, m := range msgs {
+		if cred, err := unix.ParseUnixCredentials(&m); err == nil {
+			pid = int(cred.Pid)
+		} else if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
+			master = os.NewFile(uintptr(fds[0]), "terminal")
+		}
+	}
+	if pid == 0 {
+		return 0, nil, errors.New("the init's message names no sender")
+	}
+	return pid, master, nil
 }
 
 // Signal sends the signal to the command. One that has ended is no error.
@@ -182,16 +192,28 @@ func (s *Sandbox) Wait() (Status, error) {
 	return Status{Code: s.status.ExitStatus()}, nil
 }
 
-// Close kills what still runs and releases the sandbox.
-func (s *Sandbox) Close() error {
+// hasEnded says whether everything in the sandbox has ended.
+func (s *Sandbox) hasEnded() bool {
 	select {
 	case <-s.ended:
+		return true
 	default:
+		return false
+	}
+}
+
+// Close kills what still runs and releases the sandbox.
+func (s *Sandbox) Close() error {
+	if !s.hasEnded() {
 		s.kill()
 		<-s.ended
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.relay.Close()
+	if s.master != nil {
+		s.master.Close()
+	}
 	if s.sock >= 0 {
 		unix.Close(s.sock)
 		s.sock = -1

@@ -36,10 +36,15 @@ func (s *Sandbox) Supervise(signals <-chan os.Signal, p Policy) (Status, error) 
 		killed = true
 		return s.Signal(unix.SIGKILL)
 	}
+	typed := s.typed()
 	for {
 		var err error
+		var sig os.Signal
 		select {
 		case <-s.ended:
+			if s.relay != nil {
+				s.relay.drain(signals)
+			}
 			status, err := s.Wait()
 			if killed && interrupted {
 				status.Code = 128 + int(unix.SIGINT)
@@ -47,9 +52,12 @@ func (s *Sandbox) Supervise(signals <-chan os.Signal, p Policy) (Status, error) 
 			return status, err
 		case <-timeout:
 			err = kill()
-		case sig := <-signals:
+		case sig = <-typed:
+		case sig = <-signals:
+		}
+		if sig != nil {
 			n, ok := sig.(syscall.Signal)
-			if !ok {
+			if !ok || s.relay != nil && s.relay.take(n) {
 				continue
 			}
 			switch n {
@@ -94,4 +102,12 @@ func (s *Sandbox) unmoved(sig syscall.Signal) bool {
 		}
 	}
 	return true
+}
+
+// typed gives the signals that come by the terminal and not by the kernel.
+func (s *Sandbox) typed() <-chan os.Signal {
+	if s.relay == nil {
+		return nil
+	}
+	return s.relay.interrupted
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,9 @@ func bundleResult(img *layout.Image, f *containerFlags, command []string) (*conv
 	}
 	if !slices.ContainsFunc(s.Mounts, func(m specs.Mount) bool { return m.Type == "proc" && filepath.Clean(m.Destination) == "/proc" }) {
 		return nil, fmt.Errorf("image %q: config.json: mounts: no procfs at /proc, without which a sandbox can't be started", img.Name)
+	}
+	if f.tty && !s.Process.Terminal {
+		return nil, &hinted{errors.New("-t: a bundle's config.json says whether there is a terminal"), "set process.terminal in it"}
 	}
 	res := &convert.Result{Spec: s, Origin: map[string]string{"process.args": "process.args", "process.cwd": "process.cwd", "process.user": "process.user"}}
 	if command != nil {

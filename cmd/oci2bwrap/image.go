@@ -82,6 +82,11 @@ func (f *imageFlags) reference(a imageArgs, stdin *os.File) (layout.Ref, layout.
 // fromStdin says that stdin is the image, and nothing for its command.
 func fromStdin(ref layout.Ref) bool { return ref.Path == "-" }
 
+func (a imageArgs) fromStdin() bool {
+	ref, err := layout.ParseRef(a.ref)
+	return err == nil && fromStdin(ref)
+}
+
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil

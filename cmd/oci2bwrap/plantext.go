@@ -49,6 +49,9 @@ func (t planPrinter) process() {
 	t.line("user", ids, origin["process.user"])
 	t.line("umask", fmt.Sprintf("%04o", p.Umask), "")
 	t.line("caps", strings.ToLower(strings.ReplaceAll(strings.Join(p.Capabilities.Bounding, " "), "CAP_", "")), "bounding set")
+	if p.Terminal {
+		t.line("terminal", "its own", "-t or process.terminal")
+	}
 	t.line("stop", p.StopSignal, origin["stopSignal"])
 	own, shared := namespaceWords(n)
 	t.line("own", own, "namespaces")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -43,7 +44,7 @@ bubblewrap failed before the command ran.`,
 }
 
 func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) error {
-	if err := f.check(); err != nil {
+	if err := errors.Join(f.check(), f.checkTerminal(a)); err != nil {
 		return err
 	}
 	signals := make(chan os.Signal, 16)
@@ -59,6 +60,11 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 		return err
 	}
 	defer sandbox.Close()
+	if s.planned.Plan.Process.Terminal {
+		if err := s.attach(sandbox, std, signals); err != nil {
+			return err
+		}
+	}
 	if err := sandbox.Start(); err != nil {
 		return err
 	}
@@ -93,7 +99,7 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	if err := s.judge(); err != nil {
 		return nil, err
 	}
-	if a.ref == "-" {
+	if a.fromStdin() {
 		std.in = nil // it was the image
 	}
 	return runner.Create(ctx, runner.Config{

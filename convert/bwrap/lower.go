@@ -219,7 +219,7 @@ func (l *lowering) overlay(o Overlay) error {
 // it drops them.
 func (l *lowering) process(p *Plan) {
 	caps := append([]string{"CAP_SETPCAP"}, p.Process.Capabilities.Bounding...)
-	if len(l.cmd.Late) > 0 {
+	if len(l.cmd.Late) > 0 || p.Process.Terminal { // mounts of the init, /dev/console being one
 		caps = append(caps, "CAP_SYS_ADMIN")
 	}
 	if p.Process.Raises {

@@ -33,6 +33,10 @@ type Process struct {
 	Umask    int      `json:"umask"` // decimal in JSON
 	Terminal bool     `json:"terminal,omitempty"`
 
+	// Rows and Columns are the size of the terminal; 0 is unset.
+	Rows    uint16 `json:"rows,omitempty"`
+	Columns uint16 `json:"columns,omitempty"`
+
 	Capabilities Capabilities `json:"capabilities"`
 	Rlimits      []Rlimit     `json:"rlimits,omitempty"`
 	OOMScoreAdj  *int         `json:"oomScoreAdj,omitempty"`

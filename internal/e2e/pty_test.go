@@ -1,0 +1,346 @@
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a program that runs at a terminal of its own.
+type terminal struct {
+	*exec.Cmd
+	t      *testing.T
+	master *os.File
+	slave  *os.File // keeps what the program leaves to be looked at
+
+	mu   sync.Mutex
+	text bytes.Buffer
+	seen int // of text, by expect
+}
+
+// newTerminal makes the terminal, 33 by 99.
+func newTerminal(t *testing.T) *terminal {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 99}); err != nil {
+		t.Fatal(err)
+	}
+	p := &terminal{t: t, master: os.NewFile(uintptr(fd), "pty")}
+	p.slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.slave.Close(); p.master.Close() })
+	return p
+}
+
+// run starts oci2bwrap run with the arguments at the terminal.
+func (p *terminal) run(bwrapDir string, args ...string) {
+	p.t.Helper()
+	work := workDir(p.t)
+	p.Cmd = exec.Command(shared("bin/oci2bwrap"), append([]string{"run"}, args...)...)
+	p.Env = append(environment(p.t, bwrapDir, work), "TERM=vt220")
+	p.Stdin, p.Stdout, p.Stderr = p.slave, p.slave, p.slave
+	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := p.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := p.master.Read(buf)
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.text.Write(buf[:n])
+			p.mu.Unlock()
+		}
+	}()
+}
+
+// typed sends what a person would type.
+func (p *terminal) typed(s string) {
+	p.t.Helper()
+	if _, err := p.master.WriteString(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// expect waits for a match in what is not yet matched of the output.
+func (p *terminal) expect(pattern string) string {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	var found string
+	deadline := time.Now().Add(patience)
+	for found == "" {
+		p.mu.Lock()
+		text := p.text.String()
+		if at := re.FindStringIndex(text[p.seen:]); at != nil {
+			found = text[p.seen:][at[0]:at[1]]
+			p.seen += at[1]
+		}
+		p.mu.Unlock()
+		if time.Now().After(deadline) {
+			p.t.Fatalf("no %q in %q", pattern, text[p.seen:])
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return found
+}
+
+func (p *terminal) resize(rows, columns uint16) {
+	p.t.Helper()
+	if err := unix.IoctlSetWinsize(int(p.slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// settings are those of the terminal, as a program would find them.
+func (p *terminal) settings() unix.Termios {
+	p.t.Helper()
+	s, err := unix.IoctlGetTermios(int(p.slave.Fd()), unix.TCGETS)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return *s
+}
+
+// ends waits for the end with status, after which the terminal must be as it
+// was.
+func (p *terminal) ends(status int, before unix.Termios) {
+	p.t.Helper()
+	timer := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
+	defer timer.Stop()
+	_ = p.Wait()
+	if got := p.ProcessState.ExitCode(); got != status {
+		p.t.Fatalf("ended with %v, want status %d: %q", p.ProcessState, status, p.text.String())
+	}
+	if after := p.settings(); after != before {
+		p.t.Errorf("the terminal is left as %+v, it was %+v", after, before)
+	}
+}
+
+// TestTerminal works in a shell at a terminal of its own.
+func TestTerminal(t *testing.T) {
+	needImages(t)
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		t.Run("a shell", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-it", shared("images/tools"), "sh", "-i")
+			p.expect(`# `)
+			p.typed("tty; stty size; echo TERM=$TERM; test -c /dev/console && echo con''sole\n")
+			p.expect(`/dev/pts/0\r\n33 99\r\nTERM=vt220\r\nconsole\r\n`)
+
+			p.typed("sleep 1000\n") // stopped, put to the background and back, interrupted
+			p.expect(`sleep 1000\r\n`)
+			time.Sleep(50 * time.Millisecond)
+			p.typed("\x1a")
+			p.expect(`Stopped +sleep 1000`)
+			p.typed("bg; jobs\n")
+			p.expect(`Running +sleep 1000`)
+			p.typed("fg\n")
+			p.expect(`fg\r\nsleep 1000\r\n`)
+			time.Sleep(50 * time.Millisecond)
+			p.typed("\x03")
+			p.typed("echo status=$?\n")
+			p.expect(`status=130`)
+
+			p.resize(40, 120)
+			p.typed("until stty size | grep '40 120'; do sleep 0.01; done\n")
+			p.expect(`40 120\r\n`)
+			p.typed("exit 7\n")
+			p.ends(7, before)
+		})
+		t.Run("the end of the input", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-t", shared("images/tools"), "cat")
+			p.typed("a line\n")
+			p.expect(`a line\r\na line\r\n`)
+			p.typed("\x04")
+			p.ends(0, before)
+		})
+		t.Run("another user's", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-q", "-t", "-u", "7", shared("images/tools"), "sh", "-c", "stat -c owner=%u /dev/pts/0 /dev/console; echo written >/dev/tty; exec 3<>/dev/pts/0; echo $?")
+			p.expect(`owner=7\r\nowner=7\r\nwritten\r\n0\r\n`)
+			p.ends(0, before)
+		})
+		t.Run("no such command", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-t", shared("images/tools"), "nothing")
+			p.expect(`oci2bwrap: exec "nothing": not found in PATH`)
+			p.ends(127, before)
+		})
+	})
+}
+
+// TestTerminalInterrupt ends commands that have no handler for the interrupt
+// key, and those that have one.
+func TestTerminalInterrupt(t *testing.T) {
+	needImages(t)
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		for _, test := range []struct {
+			name, script, key string
+			status            int
+		}{
+			{"no handler", "echo ready; exec sleep 1000", "\x03", 130},
+			{"a handler", "trap 'exit 9' INT; echo ready; while :; do sleep 0.05; done", "\x03", 9},
+			{"quit", "trap 'exit 8' QUIT; echo ready; while :; do sleep 0.05; done", "\x1c", 8},
+			{"a raw terminal", "stty raw; echo ready; head -c 1 | od -An -tx1; exit 4", "\x03", 4},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				p := newTerminal(t)
+				before := p.settings()
+				p.run(bwrapDir, "-t", shared("images/tools"), "sh", "-c", test.script)
+				p.expect("ready")
+				time.Sleep(50 * time.Millisecond)
+				p.typed(test.key)
+				p.ends(test.status, before)
+			})
+		}
+	})
+}
+
+// TestTerminalSignals sends oci2bwrap signals while its terminal is raw.
+func TestTerminalSignals(t *testing.T) {
+	needImages(t)
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		for _, test := range []struct {
+			signal syscall.Signal
+			status int
+		}{{syscall.SIGTERM, 42}, {syscall.SIGHUP, 42}, {syscall.SIGINT, 44}} {
+			t.Run(test.signal.String(), func(t *testing.T) {
+				p := newTerminal(t)
+				before := p.settings()
+				p.run(bwrapDir, "-t", shared("images/tools"), "sh", "-c", "trap 'exit 42' USR1; trap 'exit 44' INT; echo ready; while :; do sleep 0.05; done")
+				p.expect("ready")
+				if p.settings() == before {
+					t.Error("the terminal is not raw")
+				}
+				_ = p.Process.Signal(test.signal)
+				p.ends(test.status, before)
+			})
+		}
+		t.Run("a new size", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-t", shared("images/tools"), "sh", "-c", "trap 'stty size; exit 6' WINCH; echo ready; while :; do sleep 0.05; done")
+			p.expect("ready")
+			p.resize(40, 120)
+			p.expect("40 120")
+			p.ends(6, before)
+		})
+		t.Run("stopped and continued", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-t", shared("images/tools"), "sh", "-c", "echo ready; read line; echo got $line")
+			p.expect("ready")
+			raw := p.settings()
+			_ = p.Process.Signal(syscall.SIGTSTP)
+			eventually(t, "the terminal is the shell's", func() bool { return p.settings() == before })
+			_ = p.Process.Signal(syscall.SIGCONT)
+			eventually(t, "the terminal is raw again", func() bool { return p.settings() == raw })
+			p.typed("x\n")
+			p.expect("got x")
+			p.ends(0, before)
+		})
+		t.Run("killed", func(t *testing.T) {
+			p := newTerminal(t)
+			marker := fmt.Sprintf("86397.%d", time.Now().UnixNano())
+			p.run(bwrapDir, "-it", shared("images/tools"), "sh", "-c", "sleep "+marker+" & echo ready; exec sleep "+marker)
+			p.expect("ready")
+			_ = p.Process.Kill()
+			_ = p.Wait()
+			eventually(t, "no process is left", func() bool { return len(processes(marker)) == 0 })
+		})
+	})
+}
+
+// TestTerminalPiped has -t where the caller's streams are none.
+func TestTerminalPiped(t *testing.T) {
+	needImages(t)
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		run := func(t *testing.T, stdin string, args ...string) (string, error) {
+			t.Helper()
+			cmd := exec.CommandContext(t.Context(), "timeout", append([]string{"-k", "1", "20", shared("bin/oci2bwrap"), "run", "-q", "-t", shared("images/tools")}, args...)...)
+			cmd.Env = environment(t, bwrapDir, workDir(t))
+			cmd.Stdin = strings.NewReader(stdin)
+			out, err := cmd.Output()
+			return string(out), err
+		}
+		for _, stdin := range []string{"a line\n", "a piece", ""} {
+			out, err := run(t, stdin, "sh", "-c", "stty -echo; echo =; cat; echo .")
+			want := "=\r\n" + strings.ReplaceAll(stdin, "\n", "\r\n") + ".\r\n"
+			if i := strings.Index(out, "="); err != nil || i < 0 || out[i:] != want {
+				t.Errorf("%q: %q, %v; want %q", stdin, out, err, want)
+			}
+		}
+		// Nothing of the output is lost at the end.
+		out, err := run(t, "", "sh", "-c", "seq 1 30000; exit 5")
+		if lines := strings.Count(out, "\r\n"); lines != 30000 || !strings.HasSuffix(out, "\r\n30000\r\n") || err == nil {
+			t.Errorf("%d lines, %v", lines, err)
+		}
+		// A reader that goes takes the command with it.
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", `"$0" run -q -t --stop-timeout 1 "$1" sh -c 'while :; do echo y; done' | head -n 1`, shared("bin/oci2bwrap"), shared("images/tools"))
+		cmd.Env = environment(t, bwrapDir, workDir(t))
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "y\r\n" {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
+
+// TestTerminalOfBundle takes the terminal and its size from config.json.
+func TestTerminalOfBundle(t *testing.T) {
+	needImages(t)
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		work := workDir(t)
+		bundle := filepath.Join(work, "bundle")
+		oci2bwrap := func(args ...string) (string, error) {
+			cmd := exec.CommandContext(t.Context(), shared("bin/oci2bwrap"), args...)
+			cmd.Env = environment(t, bwrapDir, work)
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		if out, err := oci2bwrap("unpack", shared("images/tools"), bundle); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		config := filepath.Join(bundle, "config.json")
+		data, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		with := strings.Replace(string(data), `"process": {`, `"process": {"terminal": true, "consoleSize": {"height": 12, "width": 34},`, 1)
+		if err := os.WriteFile(config, []byte(with), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := oci2bwrap("run", "-q", bundle, "sh", "-c", "tty; stty size"); err != nil || !strings.HasSuffix(out, "/dev/pts/0\r\n12 34\r\n") {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
