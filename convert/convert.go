@@ -83,13 +83,18 @@ type Host struct {
 	// its own a sandbox has all in any case.
 	Capabilities []string
 
-	// Confined says that the caller is in a user namespace of somebody's,
-	// where UID 0 is no real root.
+	// Confined says that the caller, whatever its UID, is no real root: its
+	// rights end at what a user namespace maps.
 	Confined bool
 
 	// Address is the host's first IPv4 address that is not loopback, Gateway
 	// its IPv4 default gateway; "" where there is none.
 	Address, Gateway string
+
+	// Mapped is set where that namespace maps several ids and the caller is
+	// root of it. Otherwise a sandbox of a confined caller has a user namespace
+	// of its own, in which a single id is mapped.
+	Mapped *Mapped
 
 	// Files holds the host files whose content the container shows, keyed by
 	// absolute path: /etc/resolv.conf, /etc/hosts, /etc/hostname and
@@ -111,6 +116,14 @@ type Host struct {
 	// Dir opens a view of a host directory that is bound into the container,
 	// so that destinations below it can be resolved.
 	Dir func(path string) (fs.ReadLinkFS, error)
+}
+
+// Mapped is a user namespace that a sandbox is started from and stays in.
+type Mapped struct {
+	UIDs, GIDs []specs.LinuxIDMapping // hostID is the id in the namespace around it
+
+	// Own says that it was made for this sandbox, so that the Spec names it.
+	Own bool
 }
 
 // Rootfs is what the conversion knows of the image's files.

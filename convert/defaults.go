@@ -12,10 +12,11 @@ import (
 
 // kernelMounts are the file systems that every container has. An ordinary
 // caller can't mount a sysfs without a network namespace of its own, nor a
-// cgroup file system, so it sees the host's, and gid 5 is not in a single map.
-func kernelMounts(ordinary bool) []specs.Mount {
+// cgroup file system, so it sees the host's. Group 5 is tty's, where there is
+// such an id.
+func kernelMounts(ordinary, tty bool) []specs.Mount {
 	devpts := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
-	if !ordinary {
+	if tty {
 		devpts = append(devpts, "gid=5")
 	}
 	ms := []specs.Mount{
@@ -48,7 +49,7 @@ func (c *conversion) scratch(destination string) specs.Mount {
 	}
 	// runc copies the content and the mode, and not the directory's owner. In
 	// a user namespace an owner without a mapping would fail the mount.
-	if info != nil && c.root.Owner != nil && !c.ordinary() {
+	if info != nil && c.root.Owner != nil && !c.single() {
 		if uid, gid := c.root.Owner(info); uid != 0 || gid != 0 {
 			m.Options = append(m.Options, fmt.Sprintf("uid=%d", uid), fmt.Sprintf("gid=%d", gid))
 		}

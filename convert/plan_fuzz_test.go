@@ -110,7 +110,7 @@ func FuzzPlan(f *testing.F) {
 			Linux:   &specs.Linux{MaskedPaths: []string{"/proc/kcore", "/sys/firmware", "/a/b", "/c"}, ReadonlyPaths: []string{"/proc/sys", "/tmp", "/proc/self/fd"}},
 		}
 		if flags&2 == 0 {
-			spec.Mounts = kernelMounts(flags&4 == 0)
+			spec.Mounts = kernelMounts(flags&4 == 0, flags&4 != 0)
 		}
 		o := PlanOptions{
 			Features:  bwrap.Features{Stage: flags&8 == 0, StageOverlay: flags&24 == 0},

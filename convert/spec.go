@@ -132,14 +132,27 @@ func (c *conversion) surroundings(u user) {
 	default:
 		c.fault("--network", "%q is none of host, none and pasta", c.o.Network)
 	}
-	if c.ordinary() {
-		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: u.uid, HostID: uint32(c.host.UID), Size: 1}}
-		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: u.gid, HostID: uint32(c.host.GID), Size: 1}}
-	}
+	c.userNamespace(u)
 	c.masks()
 }
 
-// ordinary says that the caller is not real root, and so needs a user
-// namespace.
+// userNamespace names the one that the sandbox is to have, if any.
+func (c *conversion) userNamespace(u user) {
+	l := c.res.Spec.Linux
+	switch {
+	case c.single():
+		l.UIDMappings = []specs.LinuxIDMapping{{ContainerID: u.uid, HostID: uint32(c.host.UID), Size: 1}}
+		l.GIDMappings = []specs.LinuxIDMapping{{ContainerID: u.gid, HostID: uint32(c.host.GID), Size: 1}}
+	case c.host.Mapped != nil && c.host.Mapped.Own:
+		l.UIDMappings, l.GIDMappings = c.host.Mapped.UIDs, c.host.Mapped.GIDs
+	default:
+		return
+	}
+	l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+}
+
+// ordinary says that the caller is not real root.
 func (c *conversion) ordinary() bool { return c.host.ordinary() }
+
+// single says that the sandbox has a user namespace with a single id.
+func (c *conversion) single() bool { return c.host.single() }

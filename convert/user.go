@@ -75,7 +75,7 @@ func (c *conversion) resolveUser(field, text string) (user, bool) {
 		// The groups of the default user are a choice of ours, not the
 		// image's: no reason to report that a single id map has no place
 		// for them.
-		if !c.ordinary() {
+		if !c.single() {
 			u.groups = c.memberships(field, passwd.nameOf(0), groups)
 		}
 	case !digits(name):

@@ -25,6 +25,7 @@ type applier struct {
 	entries int64          // so far
 	sparse  int64          // bytes claimed by sparse files so far
 	skipped map[place]bool // device nodes that were left out
+	told    bool           // OnOwner was
 	buf     []byte
 }
 
@@ -97,7 +98,7 @@ func (a *applier) prepareRoot() error {
 	}
 	a.umask, a.uid, a.gid = 0o777&^st.Mode, int(st.Uid), int(st.Gid)
 	a.chmod = a.umask&0o700 != 0
-	if a.o.Ownership == Caller {
+	if !a.o.Ownership.owners() {
 		a.implied.uid, a.implied.gid = a.uid, a.gid
 	}
 	a.root.meta = a.implied

@@ -22,7 +22,11 @@ type meta struct {
 // are used.
 func (a *applier) metaOf(hdr *tar.Header) (meta, error) {
 	m := meta{mode: uint32(hdr.Mode) & 0o7777, mtime: timespec(hdr.ModTime)}
-	if a.o.Ownership != Real {
+	if a.o.OnOwner != nil && !a.told && (hdr.Uid != 0 || hdr.Gid != 0) {
+		a.told = true
+		a.o.OnOwner(FileOwner{Path: hdr.Name, UID: hdr.Uid, GID: hdr.Gid})
+	}
+	if !a.o.Ownership.owners() {
 		m.uid, m.gid = a.uid, a.gid
 		return m, nil
 	}
@@ -45,9 +49,9 @@ func timespec(t time.Time) unix.Timespec {
 // settle gives a new entry that is no directory its owner and times. The mode
 // is the caller's business: chown clears set-id bits, so it comes after.
 func (a *applier) settle(dirfd int, name string, m meta) error {
-	if a.o.Ownership == Real && (m.uid != a.uid || m.gid != a.gid) {
+	if a.o.Ownership.owners() && (m.uid != a.uid || m.gid != a.gid) {
 		if err := unix.Fchownat(dirfd, name, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return fmt.Errorf("chown to %d:%d: %w", m.uid, m.gid, err)
+			return a.o.Ownership.chownError(m.uid, m.gid, err)
 		}
 	}
 	return setTimes(dirfd, name, m.mtime)
@@ -75,9 +79,9 @@ func (a *applier) finish(d *dir) error {
 	if err != nil {
 		return fmt.Errorf("directory %s: %w", quote(d.path()), err)
 	}
-	if a.o.Ownership == Real && (d.meta.uid != a.uid || d.meta.gid != a.gid) {
+	if a.o.Ownership.owners() && (d.meta.uid != a.uid || d.meta.gid != a.gid) {
 		if err := unix.Fchown(fd, d.meta.uid, d.meta.gid); err != nil {
-			return fmt.Errorf("directory %s: chown to %d:%d: %w", quote(d.path()), d.meta.uid, d.meta.gid, err)
+			return fmt.Errorf("directory %s: %w", quote(d.path()), a.o.Ownership.chownError(d.meta.uid, d.meta.gid, err))
 		}
 	}
 	if err := setTimes(fd, ".", d.meta.mtime); err != nil {
@@ -112,7 +116,7 @@ func (a *applier) xattrsOf(hdr *tar.Header, path string) []xattr {
 		name, ok := strings.CutPrefix(key, xattrPrefix)
 		switch {
 		case !ok, strings.HasPrefix(name, "user.overlay."):
-		case strings.HasPrefix(name, "user."), name == capability && a.o.Ownership == Real:
+		case strings.HasPrefix(name, "user."), name == capability && a.o.Ownership.owners():
 			attrs = append(attrs, xattr{name, []byte(hdr.PAXRecords[key])})
 		case name == capability:
 			a.skip(path, "file capability", "files belong to the caller")

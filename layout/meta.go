@@ -27,10 +27,22 @@ type rootMeta struct {
 	Files     int64     `json:"files"`   // regular ones
 	Image     string    `json:"image"`   // the name it was first used by
 	Skipped   []Skipped `json:"skipped"` // the first maxSkipped
+
+	// Owner is a file that is not root's in the image, if there is one.
+	Owner *FileOwner `json:"owner,omitempty"`
+
+	// IDs tells which maps the owners of the files went through, for an
+	// Ownership of Mapped.
+	IDs string `json:"ids,omitempty"`
 }
+
+func (m *rootMeta) owner(o FileOwner) { m.Owner = &o }
 
 func newMeta(img *Image, o Ownership) *rootMeta {
 	m := &rootMeta{Version: metaVersion, ChainID: img.ChainID().String(), Ownership: o.name(), Image: img.Name}
+	if o.mapped() {
+		m.IDs = string(o)
+	}
 	for _, l := range img.Layers {
 		m.DiffIDs = append(m.DiffIDs, l.DiffID.String())
 	}
@@ -51,6 +63,13 @@ func (m *rootMeta) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, metaName), append(b, '\n'), 0o600)
 }
 
+// trusted says whether a file's owner can do no more than the caller: root,
+// the caller, or for root of a user namespace whoever is in it.
+func trusted(uid int) bool {
+	const overflow = 65534 // what is not mapped
+	return uid == 0 || uid == os.Geteuid() || os.Geteuid() == 0 && uid != overflow && inUserNamespace()
+}
+
 // readMeta reads the meta.json of a root. Its error is fs.ErrNotExist if the
 // root isn't there, was made by another version of the cache, or was lost when
 // the machine stopped.
@@ -66,7 +85,7 @@ func readMeta(dir string) (*rootMeta, error) {
 		return nil, err
 	}
 	// Whoever owns the root can change it at will.
-	if st := info.Sys().(*syscall.Stat_t); st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+	if st := info.Sys().(*syscall.Stat_t); !trusted(int(st.Uid)) {
 		return nil, &hinted{
 			fmt.Errorf("cache: %s belongs to uid %d", path, st.Uid),
 			"choose a cache directory of your own with --cache-dir",

@@ -43,6 +43,10 @@ type Rootfs struct {
 	Owned   bool     // the Store made it, and nobody else writes to it
 	Skipped []Skipped
 
+	// Owner is a file that the image gives to another owner than root, nil
+	// where there is none or the Store did not unpack it.
+	Owner *FileOwner
+
 	// Whiteouts are those in Dirs, where they are not the Store's.
 	Whiteouts []DirWhiteouts
 
@@ -231,5 +235,5 @@ func (c *cached) find(l *lock) (*Rootfs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped}, nil
+	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped, Owner: meta.Owner}, nil
 }

@@ -60,14 +60,14 @@ func (c *cached) unpack(ctx context.Context, dir string) (*rootMeta, error) {
 func (c *cached) unpackFrom(ctx context.Context, dir string, b *base) (*rootMeta, error) {
 	meta := newMeta(c.img, c.store.Ownership)
 	if b != nil {
-		meta.Base = b.layers
+		meta.Base, meta.Owner = b.layers, b.meta.Owner
 	}
 	record, err := newRecorder(dir)
 	if err != nil {
 		return nil, cacheError(err)
 	}
 	o := c.store.options()
-	o.OnSkip = meta.skip
+	o.OnSkip, o.OnOwner = meta.skip, meta.owner
 	err = unpack(ctx, c.img, filepath.Join(dir, rootfsName), o, b, record)
 	sum, cerr := record.close()
 	if err != nil {

@@ -62,6 +62,7 @@ func (c *cached) unpackTemporary(ctx context.Context) (*Rootfs, error) {
 	root := &Rootfs{Dirs: []string{filepath.Join(dir, rootfsName)}, Owned: true}
 	o := c.store.options()
 	o.OnSkip = func(s Skipped) { root.Skipped = append(root.Skipped, s) }
+	o.OnOwner = func(f FileOwner) { root.Owner = &f }
 	if err := Unpack(ctx, c.img, root.Dirs[0], o); err != nil {
 		return nil, spaceError(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// Ownership says whom unpacked files belong to. It is part of what a root
-// filesystem is known by.
+// Ownership says whom unpacked files belong to: Caller, Real, or what Mapped
+// gives. It is part of what a root filesystem is known by.
 type Ownership string
 
 const (
@@ -19,27 +19,9 @@ const (
 	Caller Ownership = ""
 
 	// Real gives files the owners the image has, and their capabilities. It
-	// needs root, or a user namespace that maps every owner.
+	// needs root.
 	Real Ownership = "real"
 )
-
-// name is the ownership's part of a cache key.
-func (o Ownership) name() string {
-	if o == Caller {
-		return "caller"
-	}
-	return string(o)
-}
-
-func (o Ownership) check() error {
-	switch {
-	case o != Caller && o != Real:
-		return fmt.Errorf("ownership %q is not known", string(o))
-	case o == Real && os.Geteuid() != 0:
-		return errors.New("unpacking with the image's owners needs root")
-	}
-	return nil
-}
 
 // Skipped is something of an image that the unpacked tree lacks.
 type Skipped struct {
@@ -48,12 +30,24 @@ type Skipped struct {
 	Why  string `json:"why"`
 }
 
+// FileOwner is an entry of an image and whom it belongs to there.
+type FileOwner struct {
+	Path string `json:"path"` // as the archive has it
+	UID  int    `json:"uid"`
+	GID  int    `json:"gid"`
+}
+
 // UnpackOptions say how to unpack.
 type UnpackOptions struct {
 	Ownership Ownership
 	Devices   bool          // make device nodes where the kernel allows it
 	OnSkip    func(Skipped) // called for what is left out; may be nil
-	Limits    Limits
+
+	// OnOwner, if not nil, is called for the first entry that the image gives
+	// to another owner than root, whatever Ownership makes of it.
+	OnOwner func(FileOwner)
+
+	Limits Limits
 
 	// Progress, if not nil, is told some ten times a second, from another
 	// goroutine but never after Unpack has returned.

@@ -82,6 +82,9 @@ func (c *cached) verify(ctx context.Context) (found []Damage, err error) {
 		return own(err)
 	}
 	v := &verifier{ctx: ctx, key: c.key, buf: make([]byte, 256<<10)}
+	if v.owners, err = newOwners(meta.IDs); err != nil {
+		return own(err)
+	}
 	fd, err := unix.Open(filepath.Join(c.root(), rootfsName), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		v.report("/", err.Error())
@@ -98,6 +101,8 @@ type verifier struct {
 	key   string
 	buf   []byte
 	found []Damage
+
+	owners owners
 }
 
 func (v *verifier) report(path, what string) {
@@ -205,8 +210,8 @@ func (v *verifier) meta(path string, st *unix.Stat_t, n *node) {
 	if got := st.Mode & 0o7777; n.kind != recSymlink && got != n.meta.mode {
 		v.differs(path, "mode", fmt.Sprintf("%04o", got), fmt.Sprintf("%04o", n.meta.mode))
 	}
-	if int(st.Uid) != n.meta.uid || int(st.Gid) != n.meta.gid {
-		v.differs(path, "owner", fmt.Sprintf("%d:%d", st.Uid, st.Gid), fmt.Sprintf("%d:%d", n.meta.uid, n.meta.gid))
+	if uid, gid := v.owners.here(n.meta.uid, n.meta.gid); int(st.Uid) != uid || int(st.Gid) != gid {
+		v.differs(path, "owner", fmt.Sprintf("%d:%d", st.Uid, st.Gid), fmt.Sprintf("%d:%d", uid, gid))
 	}
 	const last = 1<<31 - 1
 	if want := n.meta.mtime.Sec; want >= 0 && want <= last && st.Mtim.Sec != want {
@@ -277,7 +282,7 @@ func (v *verifier) xattrs(fd int, path string, n *node) {
 		have, ok := got[x.name]
 		if !ok {
 			v.report(path, "extended attribute "+quote(x.name)+" is missing")
-		} else if !bytes.Equal(have, x.value) {
+		} else if !bytes.Equal(have, x.value) && !(x.name == capability && sameCaps(have, x.value)) {
 			v.report(path, "extended attribute "+quote(x.name)+" differs")
 		}
 		delete(got, x.name)

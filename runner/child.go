@@ -15,21 +15,31 @@ import (
 const (
 	initWord  = "__init"
 	stageWord = "__stage"
+	enterWord = "__enter"
 )
 
 // Main is to be called first in main, with os.Args: when the program was
-// started as a part of a sandbox it does that part and does not return.
-// It must come before anything that takes time.
-func Main(args []string) {
+// started as a part of a sandbox it does that part and does not return. It
+// gives the arguments to go on with, and an Inside where Enter has brought the
+// program here. It must come before anything that takes time.
+func Main(args []string) (own []string, inside *Inside) {
 	if len(args) < 2 {
-		return
+		return args, nil
 	}
 	switch args[1] {
 	case initWord:
 		os.Exit(initMain(args[2:]))
 	case stageWord:
 		os.Exit(stageMain(args[2:]))
+	case enterWord:
+		own, inside, err := entered(args[2:])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "oci2bwrap: user namespace:", err)
+			os.Exit(125)
+		}
+		return own, inside
 	}
+	return args, nil
 }
 
 // stageMain is the process between an ordinary user's oci2bwrap and bwrap:

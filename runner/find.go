@@ -14,7 +14,7 @@ func remedy(text string) string {
 		{"Creating new namespace failed", remedyUserNamespace},
 		{"setting up uid map", remedyUserNamespace},
 		// The init has to run where no shared library is.
-		{"execvp /proc/self/fd/", "this oci2bwrap is linked dynamically: build it with CGO_ENABLED=0"},
+		{"execvp /proc/self/fd/", linkedDynamically},
 	} {
 		if strings.Contains(text, known.text) {
 			return known.remedy
@@ -22,6 +22,8 @@ func remedy(text string) string {
 	}
 	return ""
 }
+
+const linkedDynamically = "this oci2bwrap is linked dynamically: build it with CGO_ENABLED=0"
 
 const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
 	"kernel.apparmor_restrict_unprivileged_userns), or run as root"

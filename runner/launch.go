@@ -212,7 +212,7 @@ func (l *launch) enterStage() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("stage: new mount namespace: %w", err)
 	}
-	return mountStage(l.Command.Stage, false)
+	return mountStage(l.Command.Stage, l.Mapped)
 }
 
 func (l *launch) explain(err error) error {

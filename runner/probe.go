@@ -25,6 +25,7 @@ type Prober struct {
 	StageDir string // an existing directory to mount over in a private namespace
 	CacheDir string // where the answer is kept; "" asks anew each time
 	Real     bool   // the caller is root and stays it
+	Mapped   bool   // as in Config
 }
 
 // Features gives the answer. One in which everything was found is remembered
@@ -85,7 +86,7 @@ func (p Prober) key() (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, 1, path, st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim, unix.ByteSliceToString(u.Release[:]), os.Geteuid(), p.Real)
+	fmt.Fprintln(h, 2, path, st.Dev, st.Ino, st.Size, st.Mtim, st.Ctim, unix.ByteSliceToString(u.Release[:]), os.Geteuid(), p.Real, p.Mapped)
 	return fmt.Sprintf("%x", h.Sum(nil)[:12]), nil
 }
 
@@ -137,7 +138,7 @@ func (p Prober) try(op bwrap.Op) error {
 				done <- err
 				return
 			}
-			done <- mountStage(s, false)
+			done <- mountStage(s, p.Mapped)
 		}()
 		return <-done
 	}

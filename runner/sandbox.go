@@ -21,6 +21,7 @@ type Config struct {
 	Bwrap   string         // absolute path of bubblewrap
 	Command *bwrap.Command // what bwrap.Lower gave
 	Real    bool           // the caller is root and stays it: no user namespace
+	Mapped  bool           // Real is root of a user namespace, which is not the first
 	Private bool           // the runner can make namespaces (bwrap.Features.Stage)
 
 	Stdin, Stdout, Stderr *os.File // the command's own; nil is /dev/null

@@ -35,6 +35,7 @@ type containerFlags struct {
 	processFlags
 	networkFlags
 	securityFlags
+	usernsFlags
 	env        []string
 	envFiles   []string
 	workdir    string
@@ -54,6 +55,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.processFlags.AddFlags(fs)
 	f.networkFlags.AddFlags(fs)
 	f.securityFlags.AddFlags(fs)
+	f.usernsFlags.AddFlags(fs)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
@@ -99,6 +101,9 @@ func (f *containerFlags) check() error {
 		return err
 	}
 	if err := f.securityFlags.check(); err != nil {
+		return err
+	}
+	if err := f.usernsFlags.check(); err != nil {
 		return err
 	}
 	return f.processFlags.check()

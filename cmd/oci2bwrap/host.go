@@ -14,11 +14,15 @@ import (
 )
 
 // readHost collects what the conversion may know of this machine.
-func readHost() (convert.Host, error) {
+func readHost(by standing) (convert.Host, error) {
 	h := convert.Host{
-		UID: os.Geteuid(), GID: os.Getegid(), Confined: confined(),
+		UID: os.Geteuid(), GID: os.Getegid(), Confined: by.confined,
 		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{},
 		Dir: openDir,
+	}
+	var err error
+	if h.Mapped, err = by.mapped(); err != nil {
+		return h, err
 	}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {

@@ -16,13 +16,17 @@ import (
 )
 
 func main() {
-	runner.Main(os.Args) // does not return in a sandbox's stage or init
-	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	args, inside := runner.Main(os.Args) // does not return in a sandbox's stage or init
+	std := stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, args: args[1:], inside: inside}
+	os.Exit(run(context.Background(), std.args, std))
 }
 
-// stdio are the caller's standard streams.
+// stdio are the caller's standard streams, and the command line that a
+// command needs to be run once more in a user namespace.
 type stdio struct {
 	in, out, err *os.File
+	args         []string
+	inside       *runner.Inside // this is that run
 }
 
 // run does what the arguments say and gives the exit status.

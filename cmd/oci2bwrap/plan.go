@@ -47,7 +47,10 @@ func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a
 	if !ok {
 		return fmt.Errorf("--format: %q is not supported (has: text, json, argv)", format)
 	}
-	s := &session{flags: f, in: std.in, err: std.err}
+	s, err := newSession(f, std)
+	if err != nil {
+		return err
+	}
 	defer s.close()
 	if err := s.unpack(ctx, a); err != nil {
 		return err

@@ -47,10 +47,13 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err := errors.Join(f.check(), f.checkTerminal(a)); err != nil {
 		return err
 	}
+	s, err := newSession(f, std)
+	if err != nil {
+		return err
+	}
+	defer s.close()
 	signals := make(chan os.Signal, 16)
 	notifyNamed(signals)
-	s := &session{flags: f, in: std.in, err: std.err}
-	defer s.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sandbox, err := interruptible(cancel, signals, func() (*runner.Sandbox, error) {
@@ -103,7 +106,7 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 		std.in = nil // it was the image
 	}
 	return runner.Create(ctx, runner.Config{
-		Bwrap: s.bwrap, Command: s.command, Real: isRoot(), Private: s.features.Stage,
+		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage,
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
@@ -24,6 +22,7 @@ type session struct {
 	in    *os.File
 	err   *os.File
 
+	standing  standing
 	cache     string
 	temporary string // the cache, where it is to be removed
 	image     *layout.Image
@@ -38,6 +37,18 @@ type session struct {
 	command  *bwrap.Command
 }
 
+// newSession begins one where the sandbox's ids are what the flags say, which
+// may be a user namespace: then all has been done there, and the error is the
+// exitStatus of that.
+func newSession(f *containerFlags, std stdio) (*session, error) {
+	dir, _ := f.dir()
+	if err := f.enter(std, dir); err != nil {
+		return nil, err
+	}
+	standing, err := f.standing(std)
+	return &session{flags: f, in: std.in, err: std.err, standing: standing}, err
+}
+
 func (s *session) close() {
 	if s.root != nil {
 		s.root.Close()
@@ -48,17 +59,6 @@ func (s *session) close() {
 	if s.temporary != "" {
 		os.RemoveAll(s.temporary)
 	}
-}
-
-// isRoot says whether the caller is real root, whose sandboxes need no user
-// namespace and whose files keep the image's owners.
-func isRoot() bool { return os.Geteuid() == 0 && !confined() }
-
-// confined says that this process is in a user namespace other than the
-// first one, where root's rights end at what is mapped.
-func confined() bool {
-	data, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !slices.Equal(strings.Fields(string(data)), []string{"0", "0", "4294967295"})
 }
 
 // unpack has the image's files in the cache.
@@ -79,19 +79,17 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	}
 	tell, done := newProgress(stdio{err: s.err}, s.flags.quiet)
 	defer done()
-	store := &layout.Store{Dir: s.cache, Ownership: layout.Caller, Limits: limits, Temporary: s.flags.noCache, Progress: tell}
-	if isRoot() {
-		store.Ownership = layout.Real
-	}
+	store := &layout.Store{Dir: s.cache, Ownership: s.standing.ownership(), Limits: limits, Temporary: s.flags.noCache, Progress: tell}
 	if s.root, err = store.Rootfs(ctx, s.image); err != nil {
 		return err
 	}
-	s.rootfs, err = viewOf(s.root)
+	s.rootfs, err = viewOf(s.root, s.standing.root)
 	return err
 }
 
-// viewOf is what convert sees of a root filesystem.
-func viewOf(root *layout.Rootfs) (convert.Rootfs, error) {
+// viewOf is what convert sees of a root filesystem; owned says that its files
+// have the owners that the container sees.
+func viewOf(root *layout.Rootfs, owned bool) (convert.Rootfs, error) {
 	r := convert.Rootfs{Dirs: root.Dirs, Owned: root.Owned}
 	for _, w := range root.Whiteouts {
 		r.Whiteouts = append(r.Whiteouts, bwrap.Whiteouts{Lower: w.Dir, Markers: w.Markers, Hidden: w.Hidden, Opaque: w.Opaque})
@@ -105,7 +103,7 @@ func viewOf(root *layout.Rootfs) (convert.Rootfs, error) {
 	if err != nil {
 		return r, err
 	}
-	if isRoot() {
+	if owned {
 		r.Owner = func(info fs.FileInfo) (int, int) {
 			st, ok := info.Sys().(*syscall.Stat_t)
 			if !ok {
@@ -123,7 +121,10 @@ func (s *session) convert(command []string) error {
 	if err != nil {
 		return err
 	}
-	if s.host, err = readHost(); err != nil {
+	if s.flags.userns == "keep-id" && o.User == "" && s.image.Config.Config.User == "" {
+		o.User = s.standing.caller() // as podman does
+	}
+	if s.host, err = readHost(s.standing); err != nil {
 		return err
 	}
 	if s.host.Capabilities, err = s.flags.given(); err != nil {
@@ -149,7 +150,7 @@ func (s *session) plan(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	probe := runner.Prober{Bwrap: s.bwrap, StageDir: stage, CacheDir: s.cache, Real: isRoot()}
+	probe := runner.Prober{Bwrap: s.bwrap, StageDir: stage, CacheDir: s.cache, Real: s.standing.root, Mapped: s.standing.confined}
 	if s.features, err = probe.Features(ctx); err != nil {
 		return err
 	}

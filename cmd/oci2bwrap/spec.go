@@ -39,7 +39,10 @@ func runSpec(ctx context.Context, f *containerFlags, std stdio, a imageArgs) err
 	if err := f.check(); err != nil {
 		return err
 	}
-	s := &session{flags: f, in: std.in, err: std.err}
+	s, err := newSession(f, std)
+	if err != nil {
+		return err
+	}
 	defer s.close()
 	if err := s.unpack(ctx, a); err != nil {
 		return err

@@ -131,11 +131,15 @@ func bundleSpec(img *layout.Image, dir string) (*convert.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := viewOf(&layout.Rootfs{Dirs: []string{abs}, Owned: true})
+	by, err := here(nil, !isRoot())
 	if err != nil {
 		return nil, err
 	}
-	host, err := readHost()
+	root, err := viewOf(&layout.Rootfs{Dirs: []string{abs}, Owned: true}, by.root)
+	if err != nil {
+		return nil, err
+	}
+	host, err := readHost(by)
 	if err != nil {
 		return nil, err
 	}

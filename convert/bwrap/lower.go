@@ -84,7 +84,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		return nil, fmt.Errorf("plan needs %d arguments, bubblewrap takes %d", n, MaxArgs)
 	}
 	l.cmd.Process = p.Process
-	l.cmd.KeepGroups = p.Namespaces.User
+	l.cmd.KeepGroups = p.Namespaces.single()
 	return &l.cmd, nil
 }
 
@@ -114,9 +114,12 @@ func (l *lowering) add(words ...string) {
 	l.cmd.Options = append(l.cmd.Options, o)
 }
 
+// single says that bubblewrap makes the user namespace, which maps one id.
+func (n Namespaces) single() bool { return n.User && !n.Mapped }
+
 func (l *lowering) namespaces(p *Plan) {
 	n := p.Namespaces
-	if n.User {
+	if n.single() {
 		l.add("--unshare-user")
 		l.add("--uid", strconv.Itoa(p.Process.UID))
 		l.add("--gid", strconv.Itoa(p.Process.GID))
@@ -225,7 +228,7 @@ func (l *lowering) process(p *Plan) {
 	if p.Process.Raises {
 		caps = append(caps, "CAP_SYS_RESOURCE")
 	}
-	if !p.Namespaces.User {
+	if !p.Namespaces.single() {
 		caps = append(caps, "CAP_SETUID", "CAP_SETGID")
 	}
 	slices.Sort(caps)

@@ -86,12 +86,17 @@ type Rlimit struct {
 // Namespaces says which namespaces are the sandbox's own; the mount namespace
 // always is.
 type Namespaces struct {
-	User     bool   `json:"user"`
-	PID      bool   `json:"pid"`
-	IPC      bool   `json:"ipc"`
-	UTS      bool   `json:"uts"`
-	Net      bool   `json:"network"`
-	Cgroup   bool   `json:"cgroup"`
+	User   bool `json:"user"`
+	PID    bool `json:"pid"`
+	IPC    bool `json:"ipc"`
+	UTS    bool `json:"uts"`
+	Net    bool `json:"network"`
+	Cgroup bool `json:"cgroup"`
+
+	// Mapped says that User is the namespace that bubblewrap is started in,
+	// which maps several ids.
+	Mapped bool `json:"mapped,omitempty"`
+
 	Hostname string `json:"hostname,omitempty"` // needs UTS
 }
 

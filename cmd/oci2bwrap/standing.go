@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/layout"
+	"github.com/oci2bwrap/oci2bwrap/runner"
+)
+
+// standing is what this process is to the ids of its sandboxes: real root,
+// root of a user namespace that maps several ids, or somebody whose sandboxes
+// have a namespace of their own with a single id.
+type standing struct {
+	root     bool           // either kind of root: the sandbox's ids are this process's
+	confined bool           // in a user namespace other than the first, or to act as if
+	entered  *runner.Inside // that namespace was made for the sandbox
+
+	uidMap, gidMap []byte // of the namespace, where root is confined
+}
+
+// here tells the standing of this process. With single it is made to use a
+// namespace of a single id, whatever else it could.
+func here(entered *runner.Inside, single bool) (standing, error) {
+	s := standing{entered: entered, confined: confined()}
+	switch {
+	case single:
+		s.confined = true
+		return s, nil
+	case os.Geteuid() != 0:
+		return s, nil
+	case !s.confined:
+		s.root = true
+		return s, nil
+	}
+	var err error
+	if s.uidMap, err = os.ReadFile("/proc/self/uid_map"); err != nil {
+		return s, err
+	}
+	if s.gidMap, err = os.ReadFile("/proc/self/gid_map"); err != nil {
+		return s, err
+	}
+	s.root = several(s.uidMap) && several(s.gidMap) && privileged()
+	return s, nil
+}
+
+// isRoot says whether the caller is real root, whose sandboxes need no user
+// namespace and whose files keep the image's owners.
+func isRoot() bool { return os.Geteuid() == 0 && !confined() }
+
+// confined says that this process is in a user namespace other than the
+// first one, where root's rights end at what is mapped.
+func confined() bool {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !slices.Equal(strings.Fields(string(data)), []string{"0", "0", "4294967295"})
+}
+
+// several says that a map holds more ids than one.
+func several(idMap []byte) bool {
+	m, err := runner.ParseIDMap(idMap)
+	return err == nil && (len(m) > 1 || len(m) == 1 && m[0].Size > 1)
+}
+
+// privileged says that this process has what it takes to do without a user
+// namespace of the sandbox's own.
+func privileged() bool {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return false
+	}
+	for _, c := range []uint{unix.CAP_SYS_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER} {
+		if data[c/32].Effective&(1<<(c%32)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// caller is user and group of who started oci2bwrap, in the words of --user,
+// or "" for root.
+func (s standing) caller() string {
+	if s.entered == nil || s.entered.UID == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", s.entered.UID, s.entered.GID)
+}
+
+// ownership is whom unpacked files belong to.
+func (s standing) ownership() layout.Ownership {
+	switch {
+	case !s.root:
+		return layout.Caller
+	case s.confined:
+		return layout.Mapped(s.uidMap, s.gidMap)
+	}
+	return layout.Real
+}
+
+// mapped is the namespace as convert takes it, nil where there is none with
+// several ids.
+func (s standing) mapped() (*convert.Mapped, error) {
+	if !s.root || !s.confined {
+		return nil, nil
+	}
+	m := &convert.Mapped{Own: s.entered != nil}
+	for _, ids := range []struct {
+		file []byte
+		to   *[]specs.LinuxIDMapping
+	}{{s.uidMap, &m.UIDs}, {s.gidMap, &m.GIDs}} {
+		lines, err := runner.ParseIDMap(ids.file)
+		if err != nil {
+			return nil, err
+		}
+		*ids.to = specMappings(lines)
+	}
+	return m, nil
+}
+
+func specMappings(lines []syscall.SysProcIDMap) []specs.LinuxIDMapping {
+	out := make([]specs.LinuxIDMapping, len(lines))
+	for i, l := range lines {
+		out[i] = specs.LinuxIDMapping{ContainerID: uint32(l.ContainerID), HostID: uint32(l.HostID), Size: uint32(l.Size)}
+	}
+	return out
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/runner"
+)
+
+// usernsFlags say which ids a sandbox has.
+type usernsFlags struct {
+	userns string
+}
+
+func (f *usernsFlags) AddFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&f.userns, "userns", "", "ids of the sandbox: `host`, range (the caller's and its subordinate ids), keep-id (the same, the caller's its own) or single\n"+
+		"(default: host for root; for others range where /etc/subuid and /etc/subgid give ids, else single)")
+}
+
+func (f *usernsFlags) check() error {
+	switch f.userns {
+	case "", "host", "range", "keep-id", "single":
+		return nil
+	}
+	err := fmt.Errorf("--userns: %q is not supported (has: host, range, keep-id, single)", f.userns)
+	if strings.HasPrefix(f.userns, "keep-id:") || f.userns == "auto" || f.userns == "nomap" {
+		return &hinted{err, "range maps the caller to root, keep-id to itself"}
+	}
+	return err
+}
+
+// standing is that of this process under the flags.
+func (f *usernsFlags) standing(std stdio) (standing, error) {
+	s, err := here(std.inside, f.userns == "single")
+	if err == nil && f.userns == "host" && !s.root {
+		err = &hinted{errors.New("--userns host: only root can do without a user namespace"), "range gives the most that a user can have"}
+	}
+	return s, err
+}
+
+// entry is the map of the user namespace that --userns asks for, nil to stay
+// where this process is.
+func (f *usernsFlags) entry() (m *runner.IDMap, err error) {
+	root, err := here(nil, false)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case f.userns == "host" || f.userns == "single":
+		return nil, nil
+	case root.root && f.userns == "":
+		return nil, nil
+	case root.root && f.userns == "keep-id":
+		return ownMap()
+	case os.Geteuid() == 0 && f.userns != "":
+		return nil, &hinted{
+			fmt.Errorf("--userns %s: subordinate ids are for users; root has all ids, but could reach none of its files with those of a range", f.userns),
+			"run it as the user, or leave --userns out",
+		}
+	case os.Geteuid() == 0:
+		return nil, nil // root of somebody's namespace without rights or ids
+	}
+	m, err = subordinate(f.userns == "keep-id")
+	if f.userns == "" && err != nil {
+		return nil, nil // the note of a single map says what to do
+	}
+	return m, err
+}
+
+// ownMap maps each id of this process's namespace to itself.
+func ownMap() (*runner.IDMap, error) {
+	var m runner.IDMap
+	for file, to := range map[string]*[]syscall.SysProcIDMap{"/proc/self/uid_map": &m.UIDs, "/proc/self/gid_map": &m.GIDs} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if *to, err = runner.ParseIDMap(data); err != nil {
+			return nil, err
+		}
+		for i := range *to {
+			(*to)[i].HostID = (*to)[i].ContainerID
+		}
+	}
+	return &m, nil
+}
+
+// subordinate is the map of the caller's id and its subordinate ones.
+func subordinate(keep bool) (*runner.IDMap, error) {
+	uid, gid := os.Geteuid(), os.Getegid()
+	names := callerNames(uid)
+	layOut := runner.RangeMap
+	if keep {
+		layOut = runner.KeepIDMap
+	}
+	var m runner.IDMap
+	for _, ids := range []struct {
+		file string
+		own  int
+		to   *[]syscall.SysProcIDMap
+	}{{"/etc/subuid", uid, &m.UIDs}, {"/etc/subgid", gid, &m.GIDs}} {
+		data, err := os.ReadFile(ids.file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		subs := runner.SubordinateIDs(data, ids.own, names...)
+		if len(subs) == 0 {
+			return nil, &hinted{fmt.Errorf("%s gives no ids to %s", ids.file, names[0]), remedySubordinate(names[0])}
+		}
+		*ids.to = layOut(ids.own, subs)
+	}
+	for _, program := range []string{"newuidmap", "newgidmap"} {
+		if _, err := runner.FindMapper(os.Getenv("PATH"), program); err != nil {
+			return nil, err
+		}
+	}
+	return &m, nil
+}
+
+// remedySubordinate gives the lines that are missing.
+func remedySubordinate(name string) string {
+	return fmt.Sprintf("as root: echo %s:100000:65536 | tee -a /etc/subuid /etc/subgid (ids that no other line there has), and install uidmap", name)
+}
+
+// callerNames are what the lines for the caller may begin with: the login
+// name first, where it is known.
+func callerNames(uid int) []string {
+	number := strconv.Itoa(uid)
+	data, _ := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(data)) {
+		if f := strings.SplitN(line, ":", 4); len(f) == 4 && f[2] == number {
+			return []string{f[0], number}
+		}
+	}
+	// Not every account is in the file. newuidmap knows the others, and gives
+	// nobody what is another's.
+	if name := os.Getenv("USER"); name != "" && !strings.ContainsRune(name, ':') {
+		return []string{name, number}
+	}
+	return []string{number}
+}
+
+// enter runs this program once more in the user namespace that the flags ask
+// for, if they do, and gives its end as an exitStatus. nil says to go on here.
+func (f *usernsFlags) enter(std stdio, cacheDir string) error {
+	if std.inside != nil {
+		return nil
+	}
+	m, err := f.entry()
+	if err != nil || m == nil {
+		return err
+	}
+	if cacheDir != "" {
+		// In the namespace they would belong to the root of that.
+		for _, name := range []string{"roots", "locks", "tmp", "stage"} {
+			if os.MkdirAll(filepath.Join(cacheDir, name), 0o700) != nil {
+				break // who needs it says so
+			}
+		}
+	}
+	signals := make(chan os.Signal, 16)
+	notifyNamed(signals)
+	defer signal.Stop(signals)
+	child, err := runner.Entry{Map: *m, Args: std.args, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}.Enter()
+	if err != nil {
+		if f.userns == "" {
+			printNotes(std.err, []convert.Note{{Field: "--userns", Text: "a single id is mapped, the caller's: " + err.Error()}})
+			f.userns = "single"
+			return nil
+		}
+		return fmt.Errorf("--userns %s: %w", f.userns, err)
+	}
+	others := time.AfterFunc(20*time.Millisecond, func() { notifyRealTime(signals) })
+	defer others.Stop()
+	code, err := child.Supervise(signals)
+	if err != nil {
+		return err
+	}
+	return exitStatus(code)
+}
