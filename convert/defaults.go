@@ -11,10 +11,9 @@ import (
 )
 
 // kernelMounts are the file systems that every container has. An ordinary
-// caller can't mount a sysfs without a network namespace of its own, nor a
-// cgroup file system, so it sees the host's. Group 5 is tty's, where there is
-// such an id.
-func kernelMounts(ordinary, tty bool) []specs.Mount {
+// caller can't mount a sysfs without a network namespace of its own, so it
+// sees the host's /sys. Group 5 is tty's, where there is such an id.
+func kernelMounts(hostSys, tty bool) []specs.Mount {
 	devpts := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
 	if tty {
 		devpts = append(devpts, "gid=5")
@@ -26,7 +25,7 @@ func kernelMounts(ordinary, tty bool) []specs.Mount {
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 	}
-	if ordinary {
+	if hostSys {
 		return append(ms, specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"}})
 	}
 	return append(ms,

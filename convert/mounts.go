@@ -27,7 +27,7 @@ func (l *mountList) put(m specs.Mount, origin string) {
 // below it. Destinations are clean and keep the links of the image.
 func (c *conversion) mounts() {
 	l := &mountList{mounts: map[string]specs.Mount{}, origin: map[string]string{}}
-	for _, m := range kernelMounts(c.ordinary(), !c.single() && c.host.hasGID(5)) {
+	for _, m := range kernelMounts(c.ordinary() && c.o.Network == NetworkHost, !c.single() && c.host.hasGID(5)) {
 		l.put(m, "default")
 	}
 	if !c.o.Writable {

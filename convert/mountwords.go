@@ -19,12 +19,10 @@ type mountWords struct {
 	ignored     []string // words of mount(8)'s that can't be had
 }
 
-// attrWords turn attributes on and off. A runtime leaves set-id programs and
-// devices working where no word forbids them: the first does no harm, as
-// bubblewrap's no_new_privs takes set-id bits their meaning, but devices have
-// to be asked for, since there is no device cgroup behind them.
+// attrWords turn attributes on and off. A runtime leaves devices working where
+// no word forbids them; here they have to be asked for, since there is no
+// device cgroup behind them.
 var attrWords = map[string]struct{ set, clear bwrap.Attr }{
-	"nosuid": {clear: bwrap.Suid}, "suid": {set: bwrap.Suid},
 	"nodev": {clear: bwrap.Device}, "dev": {set: bwrap.Device},
 	"noexec": {set: bwrap.NoExec}, "exec": {clear: bwrap.NoExec},
 	"nosymfollow": {set: bwrap.NoSymFollow}, "symfollow": {clear: bwrap.NoSymFollow},
@@ -36,16 +34,16 @@ var attrWords = map[string]struct{ set, clear bwrap.Attr }{
 }
 
 // defaultWords ask for what is so anyway, or for nothing that can be seen.
-var defaultWords = [...]string{"defaults", "async", "silent", "loud", "nolazytime", "noiversion", "nomand", "tmpcopyup"}
+var defaultWords = [...]string{"defaults", "nosuid", "suid", "async", "silent", "loud", "nolazytime", "noiversion", "nomand", "tmpcopyup"}
 
 // otherWords are mount(8)'s as well, and not applied.
 var otherWords = [...]string{"sync", "dirsync", "lazytime", "iversion", "mand", "remount", "idmap", "ridmap"}
 
 func parseWords(options []string) mountWords {
-	w := mountWords{attr: bwrap.Suid}
+	var w mountWords
 	for _, o := range options {
 		plain := o
-		if r := strings.TrimPrefix(o, "r"); r != o && r != "bind" && (attrWords[r].set|attrWords[r].clear != 0 || r == "ro" || r == "rw") {
+		if r := strings.TrimPrefix(o, "r"); r != o && r != "bind" && (attrWords[r].set|attrWords[r].clear != 0 || r == "ro" || r == "rw" || r == "nosuid" || r == "suid") {
 			plain = r // for what is mounted below as well, which ours always are
 		}
 		change, known := attrWords[plain]

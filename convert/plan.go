@@ -54,10 +54,11 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	if err != nil {
 		p.fail(err)
 	}
+	plan := &bwrap.Plan{Version: bwrap.PlanVersion, Process: proc, Namespaces: namespaces(spec)}
+	p.kernel(plan)
 	if err := errors.Join(p.errs...); err != nil {
 		return nil, err
 	}
-	plan := &bwrap.Plan{Version: bwrap.PlanVersion, Process: proc, Namespaces: namespaces(spec)}
 	plan.Process.StopSignal = cmp.Or(o.StopSignal, "SIGTERM")
 	plan.Steps = append(steps, p.steps...)
 	if spec.Root.Readonly && !isBind(steps) {
@@ -108,9 +109,9 @@ func (p *planner) withoutStage(plan *bwrap.Plan) {
 		var words []string
 		switch o := s.Op.(type) {
 		case bwrap.Bind:
-			words = (o.Attr &^ (bwrap.Suid | bwrap.Device)).Words()
+			words = (o.Attr &^ bwrap.Device).Words()
 		case bwrap.Tmpfs:
-			words = append((o.Attr &^ bwrap.Suid).Words(), o.Data...)
+			words = append(o.Attr.Words(), o.Data...)
 		}
 		if len(words) > 0 && !isDefault(s.Why) {
 			p.notes = append(p.notes, Note{

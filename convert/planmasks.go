@@ -46,7 +46,7 @@ func (p *planner) mask(name string) {
 	}
 	r := region{at: f.name, kind: regionMemory, mode: f.mode}
 	if f.mode.IsDir() {
-		r.step = p.add(bwrap.Tmpfs{Dst: f.name, Mode: 0o777 | fs.ModeSticky}, field)
+		r.step = p.add(bwrap.Tmpfs{Dst: f.name, Mode: 0o777 | fs.ModeSticky, Attr: bwrap.Device}, field)
 		p.add(bwrap.RemountRO{Dst: f.name}, field)
 	} else {
 		r.step = p.add(bwrap.Bind{Src: "/dev/null", Dst: f.name, Devices: true}, field)

@@ -59,9 +59,10 @@ func (p *planner) kernelMount(m specs.Mount, at inroot.Path, why string) error {
 		if r.kind != regionKernel {
 			return fmt.Errorf("%q: a %s is mounted only in the sandbox's own /dev or /sys", m.Destination, m.Type)
 		}
-		if m.Type == "devpts" && r.step >= 0 {
+		if m.Type == "devpts" {
 			return p.pts(m, r.step)
 		}
+		p.cgroupMount(m, r, why)
 		return nil
 	}
 	if m.Type == "sysfs" {
@@ -75,20 +76,6 @@ func (p *planner) kernelMount(m specs.Mount, at inroot.Path, why string) error {
 		return nil
 	}
 	p.view.mount(region{at: at.Name, kind: regionKernel, step: p.add(bwrap.Proc{Dst: at.Name}, why)})
-	return nil
-}
-
-// sysMount shows the host's /sys: a sysfs of its own belongs to whoever owns
-// the network namespace.
-func (p *planner) sysMount(m specs.Mount, at inroot.Path, why string) error {
-	if at.Name != "/sys" {
-		return fmt.Errorf("%q is a symlink in the image, to %q", "/sys", at.Name)
-	}
-	if err := p.directory(at, why); err != nil {
-		return err
-	}
-	step := p.add(bwrap.Bind{Src: "/sys", Dst: at.Name, ReadOnly: true, Attr: parseWords(m.Options).attr &^ bwrap.Single}, why)
-	p.view.mount(region{at: at.Name, kind: regionKernel, step: step})
 	return nil
 }
 

@@ -17,7 +17,9 @@ import (
 
 // initSpec is what the init is told by the runner.
 type initSpec struct {
-	Late       []wireOp // mounts to be made first
+	Sysctl     []sysctl // to be set first
+	Domainname exact
+	Late       []wireOp // mounts to be made then
 	Args, Env  []exact
 	Cwd        exact
 	UID, GID   int
@@ -58,9 +60,9 @@ func initMain(args []string) int {
 		return 125
 	}
 	unix.CloseOnExec(s.SocketFD)
-	ops, err := unwireOps(s.Late)
+	err := setKernel(&s)
 	if err == nil {
-		err = mountLate(ops)
+		err = mountLate(s.Late)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "init:", err)

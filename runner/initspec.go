@@ -55,6 +55,10 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 	if p.Seccomp != nil {
 		s.Seccomp = filter(*p.Seccomp)
 	}
+	s.Domainname = exact(c.Domainname)
+	for _, set := range c.Sysctl {
+		s.Sysctl = append(s.Sysctl, sysctl{exact(set.Path), exact(set.Value)})
+	}
 	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {
 		return nil, err

@@ -35,7 +35,11 @@ func mountStage(s *bwrap.Stage, userNamespace bool) error {
 
 // mountLate carries out, inside the sandbox, what had to wait for
 // bubblewrap's own mounts.
-func mountLate(ops []bwrap.Op) error {
+func mountLate(late []wireOp) error {
+	ops, err := unwireOps(late)
+	if err != nil {
+		return err
+	}
 	old := unix.Umask(0)
 	defer unix.Umask(old)
 	m := stageMounter{root: "/"}
@@ -74,6 +78,12 @@ func (m *stageMounter) do(op bwrap.Op) error {
 		return m.mkdir(o)
 	case bwrap.Mqueue:
 		return m.mount(o.Dst, "mqueue", mountFlags(o.Attr), "")
+	case bwrap.Sysfs:
+		return m.sysfs(o)
+	case bwrap.Cgroup:
+		return m.cgroup(o)
+	case bwrap.Node:
+		return m.node(o)
 	case bwrap.Symlink:
 		return m.symlink(o)
 	case bwrap.RemountRO:

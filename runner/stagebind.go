@@ -87,7 +87,7 @@ func mountAttr(a bwrap.Attr) unix.MountAttr {
 		on  bool
 		set uint64
 	}{
-		{a&bwrap.Suid == 0, unix.MOUNT_ATTR_NOSUID}, {a&bwrap.Device == 0, unix.MOUNT_ATTR_NODEV}, {a&bwrap.NoExec != 0, unix.MOUNT_ATTR_NOEXEC},
+		{true, unix.MOUNT_ATTR_NOSUID}, {a&bwrap.Device == 0, unix.MOUNT_ATTR_NODEV}, {a&bwrap.NoExec != 0, unix.MOUNT_ATTR_NOEXEC},
 		{a&bwrap.NoSymFollow != 0, unix.MOUNT_ATTR_NOSYMFOLLOW}, {a&bwrap.NoDirAtime != 0, unix.MOUNT_ATTR_NODIRATIME},
 	} {
 		if f.on {
@@ -113,7 +113,7 @@ func mountFlags(a bwrap.Attr) uintptr {
 		on   bool
 		flag uintptr
 	}{
-		{a&bwrap.Suid == 0, unix.MS_NOSUID}, {a&bwrap.Device == 0, unix.MS_NODEV}, {a&bwrap.NoExec != 0, unix.MS_NOEXEC},
+		{true, unix.MS_NOSUID}, {a&bwrap.Device == 0, unix.MS_NODEV}, {a&bwrap.NoExec != 0, unix.MS_NOEXEC},
 		{a&bwrap.NoSymFollow != 0, unix.MS_NOSYMFOLLOW}, {a&bwrap.NoAtime != 0, unix.MS_NOATIME},
 		{a&bwrap.StrictAtime != 0, unix.MS_STRICTATIME}, {a&bwrap.NoDirAtime != 0, unix.MS_NODIRATIME},
 	} {

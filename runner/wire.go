@@ -45,6 +45,7 @@ type wireOp struct {
 	Attr              bwrap.Attr  `json:",omitempty"`
 	Words             []exact     `json:",omitempty"` // options of the file system
 	Pts               *bwrap.Pts  `json:",omitempty"`
+	Node              *wireNode   `json:",omitempty"`
 	Lower             []exact     `json:",omitempty"`
 	Points            []wirePoint `json:",omitempty"`
 	Merged            bool
@@ -54,6 +55,11 @@ type wireOp struct {
 type wireWhiteouts struct {
 	Lower                   int
 	Markers, Hidden, Opaque []exact
+}
+
+type wireNode struct {
+	Kind         byte
+	Major, Minor uint32
 }
 
 type wirePoint struct {
@@ -95,6 +101,12 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 			w.Kind, w.Src = "symlink", exact(o.Target)
 		case bwrap.Mqueue:
 			w.Kind, w.Attr = "mqueue", o.Attr
+		case bwrap.Sysfs:
+			w.Kind, w.ReadOnly, w.Attr = "sysfs", o.ReadOnly, o.Attr
+		case bwrap.Cgroup:
+			w.Kind, w.ReadOnly, w.Attr = "cgroup", o.ReadOnly, o.Attr
+		case bwrap.Node:
+			w.Kind, w.Mode, w.UID, w.GID, w.Node = "node", o.Mode, o.UID, o.GID, &wireNode{o.Kind, o.Major, o.Minor}
 		case bwrap.RemountRO:
 			w.Kind = "remount-ro"
 		default:
@@ -156,6 +168,14 @@ func (w wireOp) op() (bwrap.Op, error) {
 		return bwrap.Symlink{Target: string(w.Src), Dst: dst}, nil
 	case "mqueue":
 		return bwrap.Mqueue{Dst: dst, Attr: w.Attr}, nil
+	case "sysfs":
+		return bwrap.Sysfs{Dst: dst, ReadOnly: w.ReadOnly, Attr: w.Attr}, nil
+	case "cgroup":
+		return bwrap.Cgroup{Dst: dst, ReadOnly: w.ReadOnly, Attr: w.Attr}, nil
+	case "node":
+		if w.Node != nil {
+			return bwrap.Node{Dst: dst, Mode: w.Mode, UID: w.UID, GID: w.GID, Kind: w.Node.Kind, Major: w.Node.Major, Minor: w.Node.Minor}, nil
+		}
 	case "remount-ro":
 		return bwrap.RemountRO{Dst: dst}, nil
 	}

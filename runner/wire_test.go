@@ -16,14 +16,17 @@ func TestStageSpecIsExact(t *testing.T) {
 	want := &bwrap.Stage{Dir: odd, Ops: []bwrap.Op{
 		bwrap.Overlay{Lower: []string{odd, "/b"}, Dst: "/", Mode: 0o755, Points: []bwrap.Point{{Path: odd, File: true}},
 			Whiteouts: []bwrap.Whiteouts{{Lower: 1, Markers: []string{odd}, Hidden: []string{odd}, Opaque: []string{"."}}}},
-		bwrap.Overlay{Lower: []string{}, Dst: odd, Merged: true, Size: 1 << 20, Attr: bwrap.Suid},
+		bwrap.Overlay{Lower: []string{}, Dst: odd, Merged: true, Size: 1 << 20, Attr: bwrap.NoAtime},
 		bwrap.Bind{Src: odd, Dst: odd, ReadOnly: true, Devices: true, Attr: bwrap.NoExec | bwrap.Single},
 		bwrap.Tmpfs{Dst: odd, Mode: 0o1777, Size: 5, UID: 1, GID: 2, Attr: bwrap.NoAtime, Data: []string{"nr_inodes=5"}},
 		bwrap.File{Dst: odd, Mode: 0o644, Data: []byte("\x00\xff"), ReadOnly: true, Attr: bwrap.NoExec},
 		bwrap.Dir{Dst: odd, Mode: 0o700},
 		bwrap.Symlink{Target: odd, Dst: odd},
-		bwrap.Dev{Dst: odd, Mode: 0o700, Size: 4096, Attr: bwrap.NoExec, Pts: bwrap.Pts{Mode: 0o600, PtmxMode: 0o660, GID: 5, Attr: bwrap.Suid}},
+		bwrap.Dev{Dst: odd, Mode: 0o700, Size: 4096, Attr: bwrap.NoExec, Pts: bwrap.Pts{Mode: 0o600, PtmxMode: 0o660, GID: 5, Attr: bwrap.NoAtime}},
 		bwrap.Mqueue{Dst: odd, Attr: bwrap.NoExec},
+		bwrap.Sysfs{Dst: odd, ReadOnly: true, Attr: bwrap.NoExec},
+		bwrap.Cgroup{Dst: odd, ReadOnly: true, Attr: bwrap.NoExec},
+		bwrap.Node{Dst: odd, Kind: 'c', Major: 1, Minor: 3, Mode: 0o660, UID: 4, GID: 5},
 		bwrap.RemountRO{Dst: "/"},
 	}}
 	spec, err := newStageSpec(want)

@@ -99,6 +99,12 @@ func (t planPrinter) describe(op bwrap.Op) string {
 		return "procfs"
 	case bwrap.Dev:
 		return "standard devices"
+	case bwrap.Sysfs:
+		return "sysfs of the sandbox's own" + map[bool]string{true: ", read-only"}[o.ReadOnly]
+	case bwrap.Cgroup:
+		return "the sandbox's own control groups" + map[bool]string{true: ", read-only"}[o.ReadOnly]
+	case bwrap.Node:
+		return fmt.Sprintf("device %c %d:%d, mode %04o", o.Kind, o.Major, o.Minor, bwrap.UnixMode(o.Mode))
 	case bwrap.Mqueue:
 		return "message queues"
 	}

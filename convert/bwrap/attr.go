@@ -1,14 +1,14 @@
 package bwrap
 
 // Attr is a set of attributes of one mount, as mount_setattr(2) knows them.
-// The empty set is what bubblewrap gives every mount: nosuid, nodev (but for
-// devices), relatime, programs run. Only a stage or the init can give others;
-// in bubblewrap's own options they are left out.
+// The empty set is what bubblewrap gives a mount: nodev, relatime, programs
+// run. Only a stage or the init can give others; in bubblewrap's own options
+// they are left out. Every mount is nosuid: bubblewrap makes it so, and takes
+// set-id bits their meaning by no_new_privs anyway.
 type Attr uint16
 
 const (
 	NoExec Attr = 1 << iota
-	Suid        // without it a mount is nosuid
 	Device      // without it a mount is nodev
 	NoSymFollow
 	NoAtime
@@ -18,7 +18,7 @@ const (
 	Slave  // of a bind: receives the mounts that the host makes below its source
 )
 
-var attrWords = [...]string{"noexec", "suid", "dev", "nosymfollow", "noatime", "strictatime", "nodiratime", "bind", "slave"}
+var attrWords = [...]string{"noexec", "dev", "nosymfollow", "noatime", "strictatime", "nodiratime", "bind", "slave"}
 
 // Words gives the attributes as mount(8) writes them, in a fixed order.
 func (a Attr) Words() []string {

@@ -41,6 +41,11 @@ func (p *Plan) Check() error {
 	if !clean(p.Process.Cwd) {
 		errs = append(errs, fmt.Errorf("process.cwd: %q is not absolute and clean", p.Process.Cwd))
 	}
+	for _, s := range p.Sysctl {
+		if !clean("/"+s.Path) || s.Path == "" {
+			errs = append(errs, fmt.Errorf("sysctl: path %q is not relative and clean", s.Path))
+		}
+	}
 	for _, list := range [][]string{p.Process.Args, p.Process.Env, {p.Namespaces.Hostname}} {
 		for _, s := range list {
 			if strings.ContainsRune(s, 0) {

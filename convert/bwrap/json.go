@@ -51,6 +51,12 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Mode, j.Data, j.ReadOnly, j.Options = octal(o.Mode), string(o.Data), o.ReadOnly, o.Attr.Words()
 	case Dev:
 		j.Size, j.Options = o.Size, o.Attr.Words()
+	case Sysfs:
+		j.ReadOnly, j.Options = o.ReadOnly, o.Attr.Words()
+	case Cgroup:
+		j.ReadOnly, j.Options = o.ReadOnly, o.Attr.Words()
+	case Node:
+		j.Target, j.Mode, j.UID, j.GID = fmt.Sprintf("%c %d:%d", o.Kind, o.Major, o.Minor), octal(o.Mode), o.UID, o.GID
 	case Mqueue:
 		j.Options = o.Attr.Words()
 	case Symlink:

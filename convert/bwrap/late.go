@@ -3,9 +3,9 @@ package bwrap
 import "slices"
 
 // late takes out of what is bubblewrap's the operations that the in-sandbox
-// init can do once bubblewrap has mounted /proc: message queues, masks and
-// read-only paths in a procfs. They are done on the sandbox's own procfs, and
-// the mount table is not read anew for each.
+// init can do once bubblewrap has mounted /proc: message queues, sysfs and
+// control groups, masks and read-only paths in a procfs or sysfs. They are
+// done on the sandbox's own, and the mount table is not read anew for each.
 //
 // Their order among themselves stays. A plan in which something is mounted
 // over one of them later keeps all of them with bubblewrap. The init masks
@@ -14,8 +14,11 @@ import "slices"
 func late(ops []Op, null bool) (theirs, ours []Op) {
 	var procs []string
 	for _, op := range ops {
-		if p, ok := op.(Proc); ok {
-			procs = append(procs, p.Dst)
+		switch o := op.(type) {
+		case Proc:
+			procs = append(procs, o.Dst)
+		case Sysfs:
+			procs = append(procs, o.Dst)
 		}
 		if inInit(op, procs, null) {
 			ours = append(ours, op)
@@ -32,7 +35,7 @@ func late(ops []Op, null bool) (theirs, ours []Op) {
 func inInit(op Op, procs []string, null bool) bool {
 	in := slices.ContainsFunc(procs, func(p string) bool { return op.Dest() != p && within(op.Dest(), p) })
 	switch o := op.(type) {
-	case Mqueue:
+	case Mqueue, Sysfs, Cgroup:
 		return true
 	case Tmpfs, RemountRO:
 		return in

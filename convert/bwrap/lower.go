@@ -35,6 +35,9 @@ type Command struct {
 	Late    []Op // what the init mounts when bubblewrap is done
 	Process Process
 
+	Sysctl     []Sysctl // what the init sets, before Late
+	Domainname string
+
 	// KeepGroups says that supplementary groups can't be set: the user
 	// namespace maps a single id.
 	KeepGroups bool
@@ -64,7 +67,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	}
 	if t.Features.Stage && !t.Reading {
 		var staged []Op
-		staged, rest = split(p.Steps)
+		staged, rest = split(p.Steps, p.Namespaces)
 		rest, l.cmd.Late = late(rest, hasNull(p.Steps))
 		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged}
 		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
@@ -74,6 +77,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 			return nil, err
 		}
 	}
+	l.cmd.Sysctl, l.cmd.Domainname = p.Sysctl, p.Namespaces.Domainname
 	l.process(p)
 
 	n := 0
@@ -162,6 +166,14 @@ func (l *lowering) step(op Op) error {
 		l.add("--dev", o.Dst)
 	case Mqueue:
 		l.add("--mqueue", o.Dst)
+	case Sysfs:
+		l.add(bindOption(Bind{ReadOnly: o.ReadOnly}), "/sys", o.Dst)
+	case Cgroup: // that of the host's /sys is shown
+	case Node:
+		if !l.Reading {
+			return fmt.Errorf("%s: bubblewrap can't make a device node, and there is no mount namespace to make one in: %s", o.Dst, l.Features.Reason)
+		}
+		l.add("--dev-bind", fmt.Sprintf("<%c %d:%d>", o.Kind, o.Major, o.Minor), o.Dst)
 	case RemountRO:
 		l.add("--remount-ro", o.Dst)
 	default:
@@ -222,8 +234,13 @@ func (l *lowering) overlay(o Overlay) error {
 // it drops them.
 func (l *lowering) process(p *Plan) {
 	caps := append([]string{"CAP_SETPCAP"}, p.Process.Capabilities.Bounding...)
-	if len(l.cmd.Late) > 0 || p.Process.Terminal { // mounts of the init, /dev/console being one
+	// The init mounts (a terminal's /dev/console too), and sets what is the
+	// namespaces'.
+	if len(l.cmd.Late) > 0 || p.Process.Terminal || len(p.Sysctl) > 0 || p.Namespaces.Domainname != "" {
 		caps = append(caps, "CAP_SYS_ADMIN")
+	}
+	if len(p.Sysctl) > 0 {
+		caps = append(caps, "CAP_NET_ADMIN")
 	}
 	if p.Process.Raises {
 		caps = append(caps, "CAP_SYS_RESOURCE")

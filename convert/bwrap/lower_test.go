@@ -69,7 +69,7 @@ func TestDivision(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.about, err)
 		}
-		staged, rest := split(steps(tt.ops...))
+		staged, rest := split(steps(tt.ops...), Namespaces{})
 		rest, _ = late(rest, hasNull(steps(tt.ops...)))
 		if names(staged) != tt.stage || names(rest) != tt.bwrap || names(c.Late) != tt.init || names(c.Stage.Ops) != tt.stage {
 			t.Errorf("%s:\nstage %s\nbwrap %s\ninit  %s", tt.about, names(staged), names(rest), names(c.Late))

@@ -120,6 +120,33 @@ type Mqueue struct {
 	Attr Attr
 }
 
+// Sysfs mounts a fresh sysfs, which shows the devices of the sandbox's network
+// namespace. An ordinary user can do so only with one of its own.
+// bubblewrap's own options show the host's instead.
+type Sysfs struct {
+	Dst      string
+	ReadOnly bool
+	Attr     Attr
+}
+
+// Cgroup mounts the control groups of the sandbox's cgroup namespace: the one
+// hierarchy of version 2 or, where the host has any of version 1, a directory
+// of those. bubblewrap's own options show what a Sysfs around it has.
+type Cgroup struct {
+	Dst      string
+	ReadOnly bool
+	Attr     Attr
+}
+
+// Node is a device node or fifo in a Dev. Only real root can make devices.
+type Node struct {
+	Dst          string
+	Kind         byte // 'c', 'b' or 'p', as mknod(1) has them
+	Major, Minor uint32
+	Mode         fs.FileMode
+	UID, GID     int
+}
+
 // RemountRO makes the mount at Dst, and only that one, read-only.
 type RemountRO struct{ Dst string }
 
@@ -132,6 +159,9 @@ func (o Symlink) Dest() string   { return o.Dst }
 func (o Proc) Dest() string      { return o.Dst }
 func (o Dev) Dest() string       { return o.Dst }
 func (o Mqueue) Dest() string    { return o.Dst }
+func (o Sysfs) Dest() string     { return o.Dst }
+func (o Cgroup) Dest() string    { return o.Dst }
+func (o Node) Dest() string      { return o.Dst }
 func (o RemountRO) Dest() string { return o.Dst }
 
 func (Bind) name() string      { return "bind" }
@@ -143,4 +173,7 @@ func (Symlink) name() string   { return "symlink" }
 func (Proc) name() string      { return "proc" }
 func (Dev) name() string       { return "dev" }
 func (Mqueue) name() string    { return "mqueue" }
+func (Sysfs) name() string     { return "sysfs" }
+func (Cgroup) name() string    { return "cgroup" }
+func (Node) name() string      { return "node" }
 func (RemountRO) name() string { return "remount-ro" }

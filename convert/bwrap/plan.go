@@ -20,6 +20,10 @@ type Plan struct {
 	Process    Process    `json:"process"`
 	Namespaces Namespaces `json:"namespaces"`
 	Steps      []Step     `json:"mounts"`
+
+	// Sysctl are settings of the sandbox's own namespaces, as files below
+	// /proc/sys and what is written to them, in order.
+	Sysctl []Sysctl `json:"sysctl,omitempty"`
 }
 
 // Process is the command and what it is born with.
@@ -98,6 +102,14 @@ type Namespaces struct {
 	Mapped bool `json:"mapped,omitempty"`
 
 	Hostname string `json:"hostname,omitempty"` // needs UTS
+
+	Domainname string `json:"domainname,omitempty"` // needs UTS
+}
+
+// Sysctl is one setting; Path is relative to /proc/sys, "net/ipv4/ip_forward".
+type Sysctl struct {
+	Path  string `json:"path"`
+	Value string `json:"value"`
 }
 
 // Step is one operation and the reason for it, for people: the config field,

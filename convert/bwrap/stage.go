@@ -23,10 +23,12 @@ func (s *Stage) Root() string { return path.Join(s.Dir, "root") }
 
 // stageable says whether the stage can carry the operation out. What belongs
 // to the sandbox's own namespaces it can't: they don't exist yet.
-func stageable(op Op) bool {
+func (n Namespaces) stageable(op Op) bool {
 	switch op.(type) {
-	case Proc, Mqueue:
+	case Proc, Mqueue, Cgroup:
 		return false
+	case Sysfs:
+		return !n.Net && !n.User
 	}
 	return true
 }
@@ -34,19 +36,23 @@ func stageable(op Op) bool {
 // split divides the steps between the stage and bubblewrap, both in order.
 // What lies in a mount of bubblewrap's is bubblewrap's too, and so is what is
 // mounted over one: the stage is done before bubblewrap begins.
-func split(steps []Step) (staged, rest []Op) {
+func split(steps []Step, n Namespaces) (staged, rest []Op) {
 	var theirs []string
 	for _, s := range steps {
 		dst := s.Op.Dest()
 		_, remount := s.Op.(RemountRO) // covers nothing, and / is remounted last
-		if !stageable(s.Op) || slices.ContainsFunc(theirs, func(t string) bool {
+		if n.stageable(s.Op) && !slices.ContainsFunc(theirs, func(t string) bool {
 			return within(dst, t) || !remount && within(t, dst)
 		}) {
-			theirs = append(theirs, dst)
-			rest = append(rest, s.Op)
+			staged = append(staged, s.Op)
 			continue
 		}
-		staged = append(staged, s.Op)
+		if o, ok := s.Op.(Sysfs); ok && n.User {
+			// The kernel lets a user namespace mount what it can see already.
+			staged = append(staged, Bind{Src: "/sys", Dst: o.Dst, ReadOnly: o.ReadOnly, Attr: o.Attr})
+		}
+		theirs = append(theirs, dst)
+		rest = append(rest, s.Op)
 	}
 	return staged, rest
 }
