@@ -23,6 +23,11 @@ import (
 // toUnpack returns the layers that amount to the image: its own, or its
 // directories as layers.
 func (i *Image) toUnpack(ctx context.Context) ([]Layer, error) {
+	if i.compose != nil {
+		layers, parts, err := i.compose(ctx)
+		i.parts = parts
+		return layers, err
+	}
 	if i.Dirs == nil {
 		return i.Layers, nil
 	}

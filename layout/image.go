@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -32,6 +33,12 @@ type Image struct {
 	// Bundle is the config.json of a runtime bundle, a JSON object with an
 	// ociVersion. An image with a Bundle has no Config, and its root in Dirs.
 	Bundle []byte
+
+	nix []nixLayer // what Layers are made of, where they are nix2container's
+	// compose makes the layers when they are to be unpacked, where they are not
+	// known before.
+	compose func(context.Context) ([]Layer, *rootParts, error)
+	parts   *rootParts // what compose said goes with them
 
 	layered bool      // Dirs are layers, with whiteouts
 	file    io.Closer // the archive that Layers are in; nil = none

@@ -34,12 +34,14 @@ type rootMeta struct {
 	// IDs tells which maps the owners of the files went through, for an
 	// Ownership of Mapped.
 	IDs string `json:"ids,omitempty"`
+
+	Parts *rootParts `json:"parts,omitempty"`
 }
 
 func (m *rootMeta) owner(o FileOwner) { m.Owner = &o }
 
 func newMeta(img *Image, o Ownership) *rootMeta {
-	m := &rootMeta{Version: metaVersion, ChainID: img.ChainID().String(), Ownership: o.name(), Image: img.Name}
+	m := &rootMeta{Version: metaVersion, ChainID: digestName(img.ChainID()), Ownership: o.name(), Image: img.Name}
 	if o.mapped() {
 		m.IDs = string(o)
 	}

@@ -133,10 +133,12 @@ func locate(ref Ref, o OpenOptions) (*location, error) {
 		if form, err = recogniseDir(path); err != nil {
 			return nil, err
 		}
-	case isDir == isArchive(form) && form != "":
+	case isDir == isFile(form) && form != "":
 		return nil, wrongKind(form, isDir)
+	case !isDir && form == "" && isNixJSON(path):
+		form = "nix"
 	}
-	if !isDir {
+	if !isDir && form != "nix" {
 		return locateArchive(path, form, o)
 	}
 	p := &location{form: form}
@@ -147,6 +149,8 @@ func locate(ref Ref, o OpenOptions) (*location, error) {
 		p.images, err = openDir(directory(path), o.Limits)
 	case "layers":
 		p.images, err = openLayers(path, o.Limits)
+	case "nix":
+		p.images, err = openNix(path, o.Limits)
 	case "bundle":
 		p.images, err = openBundle(path, o.Limits)
 	case "rootfs":

@@ -25,8 +25,10 @@ func statPath(path string) (isDir bool, err error) {
 	return info.IsDir(), nil
 }
 
-// isArchive says whether a form is a file's, and not a directory's.
 func isArchive(form string) bool { return strings.HasSuffix(form, "-archive") }
+
+// isFile says whether a form is a file's, and not a directory's.
+func isFile(form string) bool { return isArchive(form) || form == "nix" }
 
 func wrongKind(form string, isDir bool) error {
 	if isDir {
@@ -152,6 +154,9 @@ func locateArchive(path, form string, o OpenOptions) (*location, error) {
 
 // locateStdin opens the archive that comes on stdin.
 func locateStdin(form string, o OpenOptions) (*location, error) {
+	if form == "nix" {
+		return nil, &hinted{errors.New("the image JSON names store paths and is read from a file, not from stdin"), "nix:FILE"}
+	}
 	if form != "" && !isArchive(form) {
 		return nil, fmt.Errorf("transport %q reads a directory, and stdin is not one", form)
 	}

@@ -28,14 +28,9 @@ func (r Ref) String() string {
 }
 
 // forms are the transports that can be opened.
-var forms = []string{"oci", "oci-archive", "docker-archive", "dir", "layers", "bundle", "rootfs"}
-
-// laterForms are transports whose names are settled but not yet read.
-var laterForms = []string{"nix"}
+var forms = []string{"oci", "oci-archive", "docker-archive", "dir", "layers", "nix", "bundle", "rootfs"}
 
 const stdinPath = "-"
-
-const nixHint = "the image's copyTo, run by nix, writes an OCI layout: oci:DIR"
 
 // remoteForms are transports of other tools that stay theirs.
 var remoteForms = []string{"docker", "docker-daemon", "containers-storage", "ostree", "sif"}
@@ -66,11 +61,6 @@ func ParseRef(s string) (Ref, error) {
 		return ref, err
 	case exists(transport):
 		return splitTag(s, s)
-	case slices.Contains(laterForms, transport):
-		return Ref{}, &hinted{
-			fmt.Errorf("image %s: transport %q is not supported yet (supported: %s)", quote(s), transport, strings.Join(forms, ", ")),
-			nixHint,
-		}
 	case slices.Contains(remoteForms, transport):
 		return Ref{}, &hinted{
 			fmt.Errorf("image %s: transport %q is not supported (supported: %s)", quote(s), transport, strings.Join(forms, ", ")),

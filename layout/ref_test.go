@@ -45,7 +45,7 @@ func TestParseRef(t *testing.T) {
 		{arg: "oci-archive:-:v1", want: Ref{"oci-archive", "-", "v1"}},
 		{arg: "docker://alpine", err: `transport "docker" is not supported (supported: oci, oci-archive, docker-archive,`},
 		{arg: "containers-storage:alpine", err: `transport "containers-storage" is not supported`},
-		{arg: "nix:image.json", err: `transport "nix" is not supported yet`},
+		{arg: "nix:image.json", want: Ref{"nix", "image.json", ""}},
 	} {
 		got, err := ParseRef(test.arg)
 		if test.err != "" {

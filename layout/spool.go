@@ -231,7 +231,7 @@ func spoolFull(r io.Reader, o OpenOptions) (*os.File, int64, error) {
 // checkHead refuses what is known to be no archive before it is read.
 func checkHead(head []byte) error {
 	if trimmed := bytes.TrimLeft(head, " \t\r\n"); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
-		return &hinted{errors.New("a JSON document, not an archive (nix2container's image JSON is not supported yet)"), nixHint}
+		return &hinted{errors.New("a JSON document, not an archive"), "nix:FILE reads nix2container's image JSON, from a file"}
 	}
 	if len(head) < 512 {
 		return errNoTar

@@ -50,16 +50,26 @@ type Rootfs struct {
 	// Whiteouts are those in Dirs, where they are not the Store's.
 	Whiteouts []DirWhiteouts
 
-	lock *lock
-	temp *cached // whose files Close removes
+	// Store, if not nil, is all that the root shows in /nix/store, in place of
+	// what Dirs have there.
+	Store []StorePath
+
+	lock  *lock
+	temp  *cached // whose files Close removes
+	parts *rootParts
+	below *Rootfs // in use as long as this one is
 }
 
 // Close says that the root is no longer in use and may be pruned.
 func (r *Rootfs) Close() error {
-	if r.temp == nil {
-		return r.lock.close()
+	var err error
+	if r.below != nil {
+		err = r.below.Close()
 	}
-	return also(r.temp.discard(), r.lock.close())
+	if r.temp != nil {
+		err = also(err, r.temp.discard())
+	}
+	return also(err, r.lock.close())
 }
 
 // Rootfs returns the root filesystem of an image, which is unpacked if it
@@ -70,6 +80,15 @@ func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 	if img.Dirs != nil {
 		return img.rootfs(ctx, s.Limits)
 	}
+	if img.nix != nil {
+		return s.nixRootfs(ctx, img)
+	}
+	return s.unpacked(ctx, img, s.key(img))
+}
+
+// unpacked returns the root that has key in the cache, where img is unpacked
+// if it isn't there.
+func (s *Store) unpacked(ctx context.Context, img *Image, key string) (*Rootfs, error) {
 	if err := s.Ownership.check(); err != nil {
 		return nil, err
 	}
@@ -80,7 +99,7 @@ func (s *Store) Rootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cached{store: s, dir: dir, key: s.key(img), img: img}
+	c := &cached{store: s, dir: dir, key: key, img: img}
 	find := c.rootfs
 	if s.Temporary {
 		find = c.temporary
@@ -235,5 +254,5 @@ func (c *cached) find(l *lock) (*Rootfs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped, Owner: meta.Owner}, nil
+	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped, Owner: meta.Owner, parts: meta.Parts}, nil
 }

@@ -73,7 +73,7 @@ func (c *cached) unpackFrom(ctx context.Context, dir string, b *base) (*rootMeta
 	if err != nil {
 		return nil, err
 	}
-	meta.Record, meta.Files = sum, record.files
+	meta.Record, meta.Files, meta.Parts = sum, record.files, c.img.parts
 	return meta, cacheError(cerr)
 }
 

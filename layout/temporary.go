@@ -66,6 +66,7 @@ func (c *cached) unpackTemporary(ctx context.Context) (*Rootfs, error) {
 	if err := Unpack(ctx, c.img, root.Dirs[0], o); err != nil {
 		return nil, spaceError(err)
 	}
+	root.parts = c.img.parts
 	return root, nil
 }
 
