@@ -138,6 +138,9 @@ type Rootfs struct {
 	// mount points can be made on an overlay of them without privilege.
 	Owned bool
 
+	// Store, if not nil, is what the root shows in StoreDir.
+	Store *Store
+
 	// Owner tells the owner of a file of FS, as numbers inside the container.
 	// nil means that everything belongs to 0:0.
 	Owner func(fs.FileInfo) (uid, gid int)

@@ -136,11 +136,11 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 	return nil
 }
 
-// leftOut says of a default file that a host directory has taken its place:
-// nothing is made there, and who asked for the directory did not ask for the
-// file.
+// leftOut says of a default file that a host directory has taken its place,
+// or a store path that nothing can be laid over: nothing is made there, and
+// who asked for the directory did not ask for the file.
 func (p *planner) leftOut(m specs.Mount, at inroot.Path) bool {
-	return at.Missing != "" && isDefault(p.Origin[m.Destination]) && p.view.region(at.Name).kind == regionBind
+	return at.Missing != "" && isDefault(p.Origin[m.Destination]) && p.cantMake(at.Name)
 }
 
 // file makes sure that a file can be mounted at the destination.
@@ -152,4 +152,10 @@ func (p *planner) file(at inroot.Path, why string) error {
 		return fmt.Errorf("%q is a directory, the source is a file", at.Name)
 	}
 	return nil
+}
+
+// cantMake says that no mount point can be made at a place.
+func (p *planner) cantMake(name string) bool {
+	kind := p.view.region(name).kind
+	return kind == regionBind || kind == regionStore && !p.Features.CanOverlay()
 }

@@ -57,6 +57,9 @@ func (p *planner) mounts() {
 // pass plans the mounts in the given order, and notes where each lies.
 func (p *planner) pass(order []place) {
 	p.planning = planning{view: newView(p.root.FS)}
+	if err := p.store(); err != nil {
+		p.fail(err)
+	}
 	for i, m := range order {
 		at, err := inroot.Resolve(p.view, m.Destination)
 		if err == nil {

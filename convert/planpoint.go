@@ -58,6 +58,10 @@ func (p *planner) point(at inroot.Path, file bool, why string) error {
 		if !file { // whoever mounts a file makes it there
 			p.add(bwrap.Dir{Dst: at.Name, Mode: 0o755}, why)
 		}
+	case regionStore:
+		if err := p.storePoint(at, file, why); err != nil {
+			return err
+		}
 	case regionBind:
 		return &hinted{fmt.Errorf("%q does not exist in the host directory that is bound to %s", at.Missing, r.at), "make it there before"}
 	case regionKernel:

@@ -90,6 +90,12 @@ func (p *planner) alike(t *bwrap.Tmpfs, info fs.FileInfo) {
 	if p.root.Owner != nil {
 		t.UID, t.GID = p.root.Owner(info)
 	}
+	if p.unwritable(info) {
+		t.Mode |= 0o200
+		if p.root.Owner != nil {
+			t.UID, t.GID = int(p.spec.Process.User.UID), int(p.spec.Process.User.GID)
+		}
+	}
 }
 
 // again is for a second tmpfs on one place, where a link has led here before:
@@ -135,10 +141,17 @@ func (p *planner) seeded(t bwrap.Tmpfs, wish tmpfsWish, why string) {
 	}
 	p.unsized(t)
 	o := bwrap.Overlay{Dst: t.Dst, Mode: t.Mode, Size: t.Size, Attr: t.Attr, Owned: p.root.Owned, Merged: p.root.merged()}
-	if !o.Merged {
+	if info, _, _ := p.shown(t.Dst); info != nil && p.unwritable(info) {
+		o.Owner = &bwrap.Owner{UID: t.UID, GID: t.GID}
+	}
+	shown := region{at: t.Dst, fsys: p.view.base, dir: strings.TrimPrefix(t.Dst, "/"), kind: regionOverlay}
+	if p.view.region(t.Dst).kind == regionStore {
+		shown.fsys, shown.dir = p.view.locate(t.Dst)
+		o.Merged, o.Owned, o.Lower = false, false, []string{p.root.Store.source(shown.dir)}
+	} else if !o.Merged {
 		o.Lower = []string{path.Join(p.root.Dirs[0], t.Dst)}
 	}
-	p.mounted(region{at: t.Dst, fsys: p.view.base, dir: strings.TrimPrefix(t.Dst, "/"), kind: regionOverlay}, o, wish, why)
+	p.mounted(shown, o, wish, why)
 }
 
 func (p *planner) unseeded(dst, reason, remedy string) {

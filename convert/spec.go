@@ -17,6 +17,7 @@ import (
 // is one line that names its field. Root.Path is "rootfs", relative to the
 // bundle, as are the Sources of Result.Files.
 func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
+	root.FS = root.files()
 	c := &conversion{img: img, root: root, host: host, o: o}
 	c.res = &Result{
 		Spec: &specs.Spec{

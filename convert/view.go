@@ -36,6 +36,7 @@ const (
 	regionOverlay                   // a Point of the step's overlay
 	regionMemory                    // bubblewrap makes a directory in a tmpfs
 	regionBind                      // it can't: the directory is the host's
+	regionStore                     // an overlay of its own
 	regionKernel                    // it can't: procfs, sysfs
 )
 
@@ -120,9 +121,14 @@ func (v *view) ReadLink(name string) (string, error) {
 	return fsys.ReadLink(in)
 }
 
-// Open is there for fs.FS; nothing is read through a view.
+// Open opens what is there already; what is yet to be made can't be read.
 func (v *view) Open(name string) (fs.File, error) {
-	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	_, made := v.made[path.Join("/", name)]
+	fsys, in := v.locate(name)
+	if made || fsys == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return fsys.Open(in)
 }
 
 // madeInfo describes what is not there yet.

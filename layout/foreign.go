@@ -29,6 +29,12 @@ type DirWhiteouts struct {
 // used where they lie.
 func (i *Image) rootfs(ctx context.Context, limits Limits) (*Rootfs, error) {
 	r := &Rootfs{Dirs: slices.Clone(i.Dirs)}
+	if i.StorePaths != nil {
+		var err error
+		if r.Store, err = StorePaths(i.StorePaths); err != nil {
+			return nil, fmt.Errorf("%s: %w", storePathsFile, err)
+		}
+	}
 	if !i.layered {
 		return r, nil
 	}

@@ -30,6 +30,10 @@ type Image struct {
 	// first: absolute, without symlinks. They are somebody else's.
 	Dirs []string
 
+	// StorePaths are the closure of Dirs in the Nix store, as it lies recorded
+	// beside them; nil = it is not.
+	StorePaths []string
+
 	// Bundle is the config.json of a runtime bundle, a JSON object with an
 	// ociVersion. An image with a Bundle has no Config, and its root in Dirs.
 	Bundle []byte

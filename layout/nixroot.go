@@ -1,30 +1,22 @@
 package layout
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // StorePath is an entry of the image's /nix/store.
 type StorePath struct {
 	Name   string // in /nix/store
-	Source string // absolute, on the host: a directory, file or symlink
+	Source string // absolute, on the host
+	Link   string // the target, where it is a symlink
 }
 
 // rootParts are what a root consists of beside the directory in the cache.
@@ -56,13 +48,13 @@ func (s *Store) nixRootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 	if n < 0 || slices.ContainsFunc(img.nix[n:], func(l nixLayer) bool { return l.LayerPath != "" }) {
 		return s.unpacked(ctx, img, s.key(img))
 	}
-	if err := checkThere(img.nix[n:]); err != nil {
+	there, err := checkThere(img.nix[n:])
+	if err != nil {
 		return nil, err
 	}
 	var base *Rootfs
 	lower := ""
 	if n > 0 {
-		var err error
 		below := &Image{Name: img.Name, Layers: img.Layers[:n]}
 		if base, err = s.unpacked(ctx, below, s.key(below)); err != nil {
 			return nil, err
@@ -83,7 +75,7 @@ func (s *Store) nixRootfs(ctx context.Context, img *Image) (*Rootfs, error) {
 		}
 		return nil, err
 	}
-	root.join(base)
+	root.join(base, there)
 	return root, nil
 }
 
@@ -95,14 +87,18 @@ func (s *Store) nixKey(img *Image) string {
 	return "nix-" + hex.EncodeToString(h.Sum(nil)) + "-" + s.Ownership.name()
 }
 
-// join puts together the parts of a root; base may be nil.
-func (r *Rootfs) join(base *Rootfs) {
+// join puts together the parts of a root; base may be nil. links are the
+// targets of the store paths that are symlinks.
+func (r *Rootfs) join(base *Rootfs, links map[string]string) {
 	made := r.Dirs[0]
 	var dirs []string
 	if base != nil {
 		dirs = base.Dirs
 		r.Skipped = append(slices.Clip(base.Skipped), r.Skipped...)
 		r.below = base
+		if r.Owner == nil {
+			r.Owner = base.Owner
+		}
 	}
 	r.Dirs = append(append(slices.Clip(dirs), r.parts.Merged...), made)
 	r.Owned = r.Owned && len(r.parts.Merged) == 0
@@ -111,207 +107,41 @@ func (r *Rootfs) join(base *Rootfs) {
 	}
 	r.Store = make([]StorePath, 0, len(r.parts.Store))
 	for _, p := range r.parts.Store {
-		source := nixStoreDir
+		source, link := nixStoreDir, links[nixStoreDir+"/"+p.Name]
 		switch p.In {
 		case partBase:
 			source = filepath.Join(dirs[0], nixStoreDir)
 		case partMade:
 			source = filepath.Join(made, nixStoreDir)
 		}
-		r.Store = append(r.Store, StorePath{p.Name, source + "/" + p.Name})
+		r.Store = append(r.Store, StorePath{p.Name, source + "/" + p.Name, link})
 	}
 }
 
 // checkThere looks for every store path, so that one that is missing has its
-// name in the message, and not in the sandbox's.
-func checkThere(layers []nixLayer) error {
+// name in the message, and not in the sandbox's. It gives the targets of those
+// that are symlinks.
+func checkThere(layers []nixLayer) (links map[string]string, err error) {
 	var missing []string
+	links = map[string]string{}
 	for _, l := range layers {
 		for n := range l.Paths {
 			p := &l.Paths[n]
-			if _, err := os.Lstat(p.Path); errors.Is(err, fs.ErrNotExist) && !slices.Contains(missing, p.Path) {
+			info, err := os.Lstat(p.Path)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
 				missing = append(missing, p.Path)
-			} else if err != nil {
-				return err
+			case err != nil:
+				return nil, err
+			case info.Mode()&fs.ModeSymlink != 0:
+				if links[p.Path], err = os.Readlink(p.Path); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	if len(missing) > 0 {
-		return missingPaths(missing)
+		return nil, missingPaths(missing)
 	}
-	return nil
+	return links, nil
 }
-
-// composer finds out what of an image is to be made.
-type composer struct {
-	base   string            // directory of the lower layers; "" = none
-	want   *nixNode          // the image's files, but for plain paths
-	merged []string          // as in rootParts
-	store  map[string]string // entries of /nix/store and where they are
-	walked map[string]bool   // names in /nix/store that have files in want
-}
-
-// compose makes the layer of all that can't be had from the store or the base
-// as it is, which may be little more than /, and says what goes with it.
-func compose(ctx context.Context, layers []nixLayer, base string) ([]Layer, *rootParts, error) {
-	c := &composer{base: base, want: &nixNode{}, store: map[string]string{}, walked: map[string]bool{}}
-	trees := make([]*nixNode, len(layers))
-	for n := range layers {
-		trees[n] = &nixNode{}
-		for i := range layers[n].Paths {
-			if p := &layers[n].Paths[i]; !p.plain() {
-				if err := c.walk(ctx, trees[n], p); err != nil {
-					return nil, nil, err
-				}
-			}
-		}
-	}
-	if err := c.baseStore(); err != nil {
-		return nil, nil, err
-	}
-	for n := range layers {
-		for i := range layers[n].Paths {
-			if p := &layers[n].Paths[i]; p.plain() {
-				if err := c.bind(ctx, trees[n], p); err != nil {
-					return nil, nil, err
-				}
-			}
-		}
-	}
-	for _, tree := range trees {
-		if err := c.want.put(tree); err != nil {
-			return nil, nil, err
-		}
-	}
-	made, err := c.made()
-	if err != nil {
-		return nil, nil, err
-	}
-	layer, err := madeLayer(ctx, made)
-	if err != nil {
-		return nil, nil, err
-	}
-	return []Layer{layer}, c.parts(), nil
-}
-
-// walk adds a path with options to its layer's tree, and sees whether its
-// files lie in the image as they do below it.
-func (c *composer) walk(ctx context.Context, tree *nixNode, p *nixPath) error {
-	if err := tree.addPath(ctx, p); err != nil {
-		return err
-	}
-	rooted := true
-	err := filepath.WalkDir(p.Path, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(d.Name(), whiteoutPrefix) {
-			return errAsLayers
-		}
-		place := p.Options.place(file)
-		if place != "" && !path.IsAbs(place) || strings.Contains(place, "..") {
-			return errAsLayers
-		}
-		below := path.Clean("/" + strings.TrimPrefix(file, p.Path))
-		if path.Clean(cmp.Or(place, "/")) != below || place == "" && below != "/" || !d.IsDir() && below == "/" {
-			rooted = false
-		}
-		if rest, ok := strings.CutPrefix(path.Clean(place), nixStoreDir+"/"); ok {
-			name, _, _ := strings.Cut(rest, "/")
-			c.walked[name] = true
-		}
-		return nil
-	})
-	if rooted && !slices.Contains(c.merged, p.Path) {
-		c.merged = append(c.merged, p.Path)
-	}
-	return err
-}
-
-// baseStore notes what the base has in its own /nix/store.
-func (c *composer) baseStore() error {
-	if c.base == "" {
-		return nil
-	}
-	entries, err := os.ReadDir(filepath.Join(c.base, nixStoreDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		c.store[e.Name()] = partBase
-	}
-	return err
-}
-
-// bind has a path without options used where it lies, unless the image has
-// other files in it as well.
-func (c *composer) bind(ctx context.Context, tree *nixNode, p *nixPath) error {
-	name := strings.TrimPrefix(p.Path, nixStoreDir+"/")
-	if !strings.Contains(name, "/") && !c.walked[name] && c.store[name] != partBase {
-		c.store[name] = partStore
-		tree.at(nixStoreDir) // the layer has the directories above it
-		return nil
-	}
-	name, _, _ = strings.Cut(name, "/")
-	c.walked[name] = true
-	return tree.addPath(ctx, p)
-}
-
-// parts says what goes with the directory that is made.
-func (c *composer) parts() *rootParts {
-	r := &rootParts{Merged: c.merged}
-	for name := range c.walked {
-		c.store[name] = partMade
-	}
-	if !slices.Contains(slices.Collect(maps.Values(c.store)), partStore) {
-		return r
-	}
-	for name, in := range c.store {
-		r.Store = append(r.Store, storePart{name, in})
-	}
-	slices.SortFunc(r.Store, func(a, b storePart) int { return strings.Compare(a.Name, b.Name) })
-	return r
-}
-
-// madeLayer is the layer of what is made. It is written once to know its
-// digest, and again by who unpacks it.
-func madeLayer(ctx context.Context, made *nixNode) (Layer, error) {
-	h := sha256.New()
-	var n tally
-	if err := writeNix(ctx, io.MultiWriter(h, &n), made); err != nil {
-		return Layer{}, err
-	}
-	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
-	return Layer{
-		MediaType: ispec.MediaTypeImageLayer, Digest: digest, DiffID: digest, Size: int64(n),
-		open: func() (io.ReadCloser, error) {
-			r, w := io.Pipe()
-			go func() { w.CloseWithError(writeNix(ctx, w, made)) }()
-			return r, nil
-		},
-	}, nil
-}
-
-// put applies a layer's tree, as an archive's entries would be.
-func (n *nixNode) put(layer *nixNode) error {
-	for name, from := range layer.children {
-		if n.children == nil {
-			n.children = map[string]*nixNode{}
-		}
-		to := n.children[name]
-		if to == nil || !to.isDir() || !from.isDir() {
-			to = &nixNode{}
-			n.children[name] = to
-		}
-		to.info, to.source, to.options = from.info, from.source, from.options
-		if !from.isDir() && len(from.children) > 0 {
-			return fmt.Errorf("%s has files below it: %w", quote(from.source), errAsLayers)
-		}
-		if err := to.put(from); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n *nixNode) isDir() bool { return n.info == nil || n.info.IsDir() }

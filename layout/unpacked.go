@@ -36,6 +36,9 @@ func openLayers(path string, limits Limits) (images, error) {
 	default:
 		return nil, fmt.Errorf("has neither %s nor %s beside %s", rootfsName, layersName, configFile)
 	}
+	if err == nil {
+		img.StorePaths, err = recordedPaths(path, limits)
+	}
 	if err != nil {
 		return nil, inside(path, err)
 	}

@@ -58,8 +58,14 @@ func stageMain(args []string) int {
 		if err != nil {
 			return err
 		}
-		if err := mountStage(s, true); err != nil {
+		handed, err := mountStage(s, true)
+		if err != nil {
 			return err
+		}
+		if handed >= 0 {
+			if err := unix.Dup3(handed, spec.HandedFD, 0); err != nil {
+				return fmt.Errorf("stage: hand on: %w", err)
+			}
 		}
 		if len(args) == 1 {
 			return nil // a trial

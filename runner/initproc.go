@@ -20,6 +20,8 @@ type initSpec struct {
 	Sysctl     []sysctl // to be set first
 	Domainname exact
 	Late       []wireOp // mounts to be made then
+	Handed     exact    // where HandedFD is to be attached, "" for nothing
+	HandedFD   int      // mounts of the stage's that are nowhere yet
 	Args, Env  []exact
 	Cwd        exact
 	UID, GID   int
@@ -61,6 +63,9 @@ func initMain(args []string) int {
 	}
 	unix.CloseOnExec(s.SocketFD)
 	err := setKernel(&s)
+	if err == nil && len(s.Handed) > 0 {
+		err = attachHanded(s.HandedFD, string(s.Handed))
+	}
 	if err == nil {
 		err = mountLate(s.Late)
 	}

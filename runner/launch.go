@@ -27,6 +27,7 @@ type launch struct {
 	attr  *syscall.SysProcAttr
 	fds   []uintptr  // the child's descriptors, by their number there
 	files []*os.File // ours to close once it has started
+	hand  int        // the number of what the stage hands on, in the child
 	sock  int        // our end of the init's socket
 
 	text strings.Builder // what bubblewrap says before the init takes its stderr over
@@ -119,6 +120,13 @@ func (l *launch) initFiles() (self, spec int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	if stage := l.Command.Stage; stage != nil && stage.Handed != "" {
+		// The stage puts the mounts in its place.
+		if l.hand, err = l.pass(os.Open(os.DevNull)); err != nil {
+			return 0, 0, err
+		}
+		s.Handed, s.HandedFD = exact(stage.Handed), l.hand
+	}
 	if s.SelfFD, err = l.pass(openSelf(l.Real)); err != nil {
 		return 0, 0, err
 	}
@@ -142,7 +150,7 @@ func (l *launch) initFiles() (self, spec int, err error) {
 }
 
 func (l *launch) stageArgv(argv []string) ([]string, error) {
-	stage, err := l.pass(stageFile(l.Command.Stage))
+	stage, err := l.pass(stageFile(l.Command.Stage, l.hand))
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +158,12 @@ func (l *launch) stageArgv(argv []string) ([]string, error) {
 }
 
 // stageFile is what the stage process reads.
-func stageFile(s *bwrap.Stage) (*os.File, error) {
+func stageFile(s *bwrap.Stage, hand int) (*os.File, error) {
 	spec, err := newStageSpec(s)
 	if err != nil {
 		return nil, err
 	}
+	spec.HandedFD = hand
 	doc, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
@@ -212,7 +221,13 @@ func (l *launch) enterStage() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("stage: new mount namespace: %w", err)
 	}
-	return mountStage(l.Command.Stage, l.Mapped)
+	handed, err := mountStage(l.Command.Stage, l.Mapped)
+	if err == nil && handed >= 0 {
+		file := os.NewFile(uintptr(handed), "handed")
+		l.files = append(l.files, file)
+		l.fds[l.hand] = file.Fd()
+	}
+	return err
 }
 
 func (l *launch) explain(err error) error {

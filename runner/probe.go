@@ -138,11 +138,12 @@ func (p Prober) try(op bwrap.Op) error {
 				done <- err
 				return
 			}
-			done <- mountStage(s, p.Mapped)
+			_, err := mountStage(s, p.Mapped)
+			done <- err
 		}()
 		return <-done
 	}
-	spec, err := stageFile(s)
+	spec, err := stageFile(s, 0)
 	if err != nil {
 		return err
 	}

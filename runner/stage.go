@@ -13,24 +13,28 @@ import (
 )
 
 // mountStage makes what the stage describes in the mount namespace of the
-// calling thread, which must be a private one.
-func mountStage(s *bwrap.Stage, userNamespace bool) error {
+// calling thread, which must be a private one. handed is a descriptor of the
+// mounts that are handed to the init, -1 for none.
+func mountStage(s *bwrap.Stage, userNamespace bool) (handed int, err error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("stage: make / a slave: %w", err)
+		return -1, fmt.Errorf("stage: make / a slave: %w", err)
 	}
 	if err := unix.Mount("tmpfs", s.Dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
-		return fmt.Errorf("stage: tmpfs on %s: %w", s.Dir, err)
+		return -1, fmt.Errorf("stage: tmpfs on %s: %w", s.Dir, err)
 	}
 	old := unix.Umask(0)
 	defer unix.Umask(old)
-	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace}
+	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace, handed: s.Handed}
 	if err := os.Mkdir(m.root, 0o755); err != nil {
-		return fmt.Errorf("stage: %w", err)
+		return -1, fmt.Errorf("stage: %w", err)
 	}
 	if err := m.all(s.Ops); err != nil {
-		return fmt.Errorf("stage: %w", err)
+		return -1, fmt.Errorf("stage: %w", err)
 	}
-	return nil
+	if handed, err = m.handOn(); err != nil {
+		return -1, fmt.Errorf("stage: %w", err)
+	}
+	return handed, nil
 }
 
 // mountLate carries out, inside the sandbox, what had to wait for
@@ -59,7 +63,9 @@ func (m *stageMounter) all(ops []bwrap.Op) error {
 type stageMounter struct {
 	dir, root     string
 	userNamespace bool
-	n             int // of files and layers made so far
+	handed        string // see bwrap.Stage
+	handedRoot    string // where that is mounted until it is handed on
+	n             int    // of files and layers made so far
 }
 
 func (m *stageMounter) do(op bwrap.Op) error {
@@ -84,6 +90,8 @@ func (m *stageMounter) do(op bwrap.Op) error {
 		return m.cgroup(o)
 	case bwrap.Node:
 		return m.node(o)
+	case bwrap.Closure:
+		return m.closure(o)
 	case bwrap.Symlink:
 		return m.symlink(o)
 	case bwrap.RemountRO:
@@ -102,7 +110,11 @@ func (m *stageMounter) next(kind string) string {
 // Between plan and stage nobody else can have changed what is below root; the
 // kernel holds us to it all the same.
 func (m *stageMounter) target(dst string) (int, error) {
-	root, err := unix.Open(m.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	at := m.root
+	if rest, ok := strings.CutPrefix(dst, m.handed); ok && m.handedRoot != "" && (rest == "" || rest[0] == '/') {
+		at, dst = m.handedRoot, "/"+strings.TrimPrefix(rest, "/")
+	}
+	root, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil || dst == "/" {
 		return root, err
 	}

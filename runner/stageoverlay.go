@@ -34,6 +34,11 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 	if err := mirror(upper, o.Lower, "."); err != nil {
 		return fmt.Errorf("overlay: %w", err)
 	}
+	if o.Owner != nil {
+		if err := os.Lchown(upper, o.Owner.UID, o.Owner.GID); err != nil && !isUnmapped(err) {
+			return err
+		}
+	}
 	if err := os.Chmod(upper, o.Mode); err != nil {
 		return err
 	}

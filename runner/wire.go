@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
@@ -29,8 +30,10 @@ func texts(list []exact) []string {
 
 // stageSpec is what the stage process is told.
 type stageSpec struct {
-	Dir exact
-	Ops []wireOp
+	Dir      exact
+	Ops      []wireOp
+	Handed   exact
+	HandedFD int // the number that the init knows it by
 }
 
 // wireOp is any operation of a stage.
@@ -50,6 +53,7 @@ type wireOp struct {
 	Points            []wirePoint `json:",omitempty"`
 	Merged            bool
 	Whiteouts         []wireWhiteouts `json:",omitempty"`
+	Owner             *bwrap.Owner    `json:",omitempty"`
 }
 
 type wireWhiteouts struct {
@@ -69,7 +73,7 @@ type wirePoint struct {
 
 func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
 	ops, err := wireOps(s.Ops)
-	return &stageSpec{Dir: exact(s.Dir), Ops: ops}, err
+	return &stageSpec{Dir: exact(s.Dir), Ops: ops, Handed: exact(s.Handed)}, err
 }
 
 func wireOps(ops []bwrap.Op) ([]wireOp, error) {
@@ -85,6 +89,7 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 		case bwrap.Overlay:
 			w.Kind, w.Lower, w.Mode, w.Merged = "overlay", exactly(o.Lower), o.Mode, o.Merged
 			w.Size, w.Attr = o.Size, o.Attr
+			w.Owner = o.Owner
 			for _, h := range o.Whiteouts {
 				w.Whiteouts = append(w.Whiteouts, wireWhiteouts{h.Lower, exactly(h.Markers), exactly(h.Hidden), exactly(h.Opaque)})
 			}
@@ -97,6 +102,11 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 			w.Kind, w.Mode, w.Size, w.Attr, w.Pts = "dev", o.Mode, o.Size, o.Attr, &o.Pts
 		case bwrap.Dir:
 			w.Kind, w.Mode = "dir", o.Mode
+		case bwrap.Closure:
+			w.Kind = "closure"
+			for _, p := range o.Paths {
+				w.Data = append(w.Data, p.Name+"\x00"+p.Src+"\x00"+p.Link+"\x00"...)
+			}
 		case bwrap.Symlink:
 			w.Kind, w.Src = "symlink", exact(o.Target)
 		case bwrap.Mqueue:
@@ -119,7 +129,7 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 
 func (s *stageSpec) stage() (*bwrap.Stage, error) {
 	ops, err := unwireOps(s.Ops)
-	return &bwrap.Stage{Dir: string(s.Dir), Ops: ops}, err
+	return &bwrap.Stage{Dir: string(s.Dir), Ops: ops, Handed: string(s.Handed)}, err
 }
 
 func unwireOps(wired []wireOp) ([]bwrap.Op, error) {
@@ -146,7 +156,7 @@ func (w wireOp) op() (bwrap.Op, error) {
 		}
 		return t, nil
 	case "overlay":
-		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Size: w.Size, Attr: w.Attr}
+		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Owner: w.Owner, Size: w.Size, Attr: w.Attr}
 		for _, h := range w.Whiteouts {
 			o.Whiteouts = append(o.Whiteouts, bwrap.Whiteouts{Lower: h.Lower, Markers: texts(h.Markers), Hidden: texts(h.Hidden), Opaque: texts(h.Opaque)})
 		}
@@ -164,6 +174,13 @@ func (w wireOp) op() (bwrap.Op, error) {
 		return d, nil
 	case "dir":
 		return bwrap.Dir{Dst: dst, Mode: w.Mode}, nil
+	case "closure":
+		o := bwrap.Closure{Dst: dst}
+		words := strings.Split(string(w.Data), "\x00")
+		for i := 0; i+2 < len(words); i += 3 {
+			o.Paths = append(o.Paths, bwrap.StorePath{Name: words[i], Src: words[i+1], Link: words[i+2]})
+		}
+		return o, nil
 	case "symlink":
 		return bwrap.Symlink{Target: string(w.Src), Dst: dst}, nil
 	case "mqueue":

@@ -36,6 +36,7 @@ type containerFlags struct {
 	networkFlags
 	securityFlags
 	usernsFlags
+	storeFlags
 	env        []string
 	envFiles   []string
 	workdir    string
@@ -56,6 +57,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.networkFlags.AddFlags(fs)
 	f.securityFlags.AddFlags(fs)
 	f.usernsFlags.AddFlags(fs)
+	f.storeFlags.AddFlags(fs)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
@@ -106,7 +108,7 @@ func (f *containerFlags) check() error {
 	if err := f.usernsFlags.check(); err != nil {
 		return err
 	}
-	return f.processFlags.check()
+	return errors.Join(f.processFlags.check(), f.storeFlags.check())
 }
 
 // wantsWritable is --writable, or its other spelling --read-only=false.

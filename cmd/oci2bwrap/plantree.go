@@ -89,6 +89,8 @@ func (t planPrinter) describe(op bwrap.Op) string {
 			text += ", writes vanish"
 		}
 		return text
+	case bwrap.Closure:
+		return fmt.Sprintf("%d store paths, read-only", len(o.Paths))
 	case bwrap.Dir:
 		return "directory"
 	case bwrap.File:

@@ -28,6 +28,7 @@ type session struct {
 	image     *layout.Image
 	root      *layout.Rootfs
 	rootfs    convert.Rootfs
+	storeNote *convert.Note // about the store, where there is something to say
 	host      convert.Host
 	result    *convert.Result
 
@@ -83,8 +84,10 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.root, err = store.Rootfs(ctx, s.image); err != nil {
 		return err
 	}
-	s.rootfs, err = viewOf(s.root, s.standing.root)
-	return err
+	if s.rootfs, err = viewOf(s.root, s.standing.root); err != nil {
+		return err
+	}
+	return s.store(ctx)
 }
 
 // viewOf is what convert sees of a root filesystem; owned says that its files
@@ -162,6 +165,9 @@ func (s *session) plan(ctx context.Context) (err error) {
 		return err
 	}
 	s.planned.Notes = append(s.result.Notes, s.planned.Notes...)
+	if s.storeNote != nil {
+		s.planned.Notes = append(s.planned.Notes, *s.storeNote)
+	}
 	s.command, err = bwrap.Lower(s.planned.Plan, bwrap.Target{Features: s.features, StageDir: stage})
 	return err
 }

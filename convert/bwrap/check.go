@@ -23,6 +23,12 @@ func (p *Plan) Check() error {
 			}
 		}
 		switch o := s.Op.(type) {
+		case Closure:
+			for _, p := range o.Paths {
+				if p.Name == "" || p.Name == "." || p.Name == ".." || strings.ContainsAny(p.Name, "/\x00") || strings.ContainsRune(p.Link, 0) {
+					errs = append(errs, fmt.Errorf("mounts[%d]: %q can't be an entry of %q", i, p.Name, o.Dst))
+				}
+			}
 		case Overlay:
 			for _, point := range o.Points {
 				if !clean(point.Path) || point.Path == o.Dst || !within(point.Path, o.Dst) {
@@ -73,6 +79,12 @@ func sources(op Op) []string {
 		return []string{o.Src}
 	case Overlay:
 		return o.Lower
+	case Closure:
+		paths := make([]string, len(o.Paths))
+		for i, p := range o.Paths {
+			paths[i] = p.Src
+		}
+		return paths
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type stepJSON struct {
 	Merged    bool     `json:"merged,omitempty"`
 	Whiteouts int      `json:"whiteouts,omitempty"` // how many there are in lower
 	Points    []string `json:"points,omitempty"`
+	Paths     []string `json:"paths,omitempty"` // of a closure, on the host
 	Target    string   `json:"target,omitempty"`
 	Mode      string   `json:"mode,omitempty"` // octal
 	Size      int64    `json:"size,omitempty"`
@@ -45,6 +46,13 @@ func (s Step) MarshalJSON() ([]byte, error) {
 			j.Points = append(j.Points, p.Path)
 		}
 		j.Mode = octal(o.Mode)
+		if o.Owner != nil {
+			j.UID, j.GID = o.Owner.UID, o.Owner.GID
+		}
+	case Closure:
+		for _, p := range o.Paths {
+			j.Paths = append(j.Paths, p.Src)
+		}
 	case Dir:
 		j.Mode = octal(o.Mode)
 	case File:

@@ -69,7 +69,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		var staged []Op
 		staged, rest = split(p.Steps, p.Namespaces)
 		rest, l.cmd.Late = late(rest, hasNull(p.Steps))
-		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged}
+		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged, Handed: handed(staged, rest)}
 		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
 	}
 	for _, op := range rest {
@@ -158,6 +158,8 @@ func (l *lowering) step(op Op) error {
 		}
 		l.cmd.Options = append(l.cmd.Options, Option{{Text: "--perms"}, {Text: octal(o.Mode)}, {Text: kind},
 			{Data: &Data{Name: path.Base(o.Dst), Bytes: o.Data}}, {Text: o.Dst}})
+	case Closure:
+		l.closure(o)
 	case Symlink:
 		l.add("--symlink", o.Target, o.Dst)
 	case Proc:
@@ -180,6 +182,18 @@ func (l *lowering) step(op Op) error {
 		return fmt.Errorf("operation %s has no lowering", op.name())
 	}
 	return nil
+}
+
+func (l *lowering) closure(c Closure) {
+	l.add("--perms", "0755", "--tmpfs", c.Dst)
+	for _, p := range c.Paths {
+		if dst := path.Join(c.Dst, p.Name); p.Link != "" {
+			l.add("--symlink", p.Link, dst)
+		} else {
+			l.add("--ro-bind", p.Src, dst)
+		}
+	}
+	l.add("--remount-ro", c.Dst)
 }
 
 func bindOption(b Bind) string {
@@ -236,7 +250,7 @@ func (l *lowering) process(p *Plan) {
 	caps := append([]string{"CAP_SETPCAP"}, p.Process.Capabilities.Bounding...)
 	// The init mounts (a terminal's /dev/console too), and sets what is the
 	// namespaces'.
-	if len(l.cmd.Late) > 0 || p.Process.Terminal || len(p.Sysctl) > 0 || p.Namespaces.Domainname != "" {
+	if len(l.cmd.Late) > 0 || l.cmd.Stage != nil && l.cmd.Stage.Handed != "" || p.Process.Terminal || len(p.Sysctl) > 0 || p.Namespaces.Domainname != "" {
 		caps = append(caps, "CAP_SYS_ADMIN")
 	}
 	if len(p.Sysctl) > 0 {

@@ -47,6 +47,10 @@ type Overlay struct {
 	Size   int64       // bytes that the layer in memory takes; 0 is half of the memory
 	Attr   Attr
 
+	// Owner is Dst's, as numbers of the sandbox's user namespace; nil is that
+	// of the topmost directory in Lower. Only a stage can set it.
+	Owner *Owner
+
 	// Whiteouts are in Lower as the image-spec or overlayfs writes them, and
 	// take effect as either means it.
 	Whiteouts []Whiteouts
@@ -55,6 +59,9 @@ type Overlay struct {
 	// the merge of several roots. Only a stage can make it.
 	Merged bool
 }
+
+// Owner is a file's.
+type Owner struct{ UID, GID int }
 
 // Whiteouts are those of the directory Lower[Lower]. Names are relative to it,
 // slash-separated.
@@ -86,6 +93,20 @@ type File struct {
 	Data     []byte
 	ReadOnly bool
 	Attr     Attr
+}
+
+// Closure is a directory that holds the given store paths and nothing else,
+// all of it read-only. It has mode and owner of what it covers.
+type Closure struct {
+	Dst   string
+	Paths []StorePath // sorted by name
+}
+
+// StorePath is an entry of a Closure.
+type StorePath struct {
+	Name string
+	Src  string // on the host: a file or directory
+	Link string // the target of a symlink, which is made instead
 }
 
 // Symlink makes a symbolic link at Dst.
@@ -155,6 +176,7 @@ func (o Tmpfs) Dest() string     { return o.Dst }
 func (o Overlay) Dest() string   { return o.Dst }
 func (o Dir) Dest() string       { return o.Dst }
 func (o File) Dest() string      { return o.Dst }
+func (o Closure) Dest() string   { return o.Dst }
 func (o Symlink) Dest() string   { return o.Dst }
 func (o Proc) Dest() string      { return o.Dst }
 func (o Dev) Dest() string       { return o.Dst }
@@ -169,6 +191,7 @@ func (Tmpfs) name() string     { return "tmpfs" }
 func (Overlay) name() string   { return "overlay" }
 func (Dir) name() string       { return "dir" }
 func (File) name() string      { return "file" }
+func (Closure) name() string   { return "closure" }
 func (Symlink) name() string   { return "symlink" }
 func (Proc) name() string      { return "proc" }
 func (Dev) name() string       { return "dev" }

@@ -16,6 +16,11 @@ import (
 type Stage struct {
 	Dir string
 	Ops []Op
+
+	// Handed is the Dst of a Closure that is not mounted below Root: its
+	// mounts, with all that is mounted in it, are handed to the init, which
+	// attaches them before anything else. "" is none.
+	Handed string
 }
 
 // Root is the directory on the host's side where the sandbox's root stands.

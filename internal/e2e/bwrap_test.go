@@ -40,6 +40,7 @@ func environment(t testing.TB, bwrapDir, work string) []string {
 		"HOME=" + filepath.Join(work, "home"),
 		"TMPDIR=" + filepath.Join(work, "tmp"),
 		"IMAGES=" + shared("images"),
+		"NIX_IMAGES=" + shared("nix"),
 		"HOST_SECRET=of the host",
 	}
 }

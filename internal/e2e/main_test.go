@@ -20,6 +20,7 @@ import (
 //	e2e.test        this test binary
 //	testdata/       the scripts
 //	images/         the images of images_test.go
+//	nix/            image JSON over store paths of this machine, where there is Nix
 //	newer/bin       a newer bwrap, debian/{gzip,zstd} the Debian image, services/
 //	                those of services, where OCI2BWRAP_FIXTURES names a directory
 //	                that has them
@@ -65,6 +66,9 @@ func prepare(dir string) error {
 		return err
 	}
 	if err := writeImages(filepath.Join(dir, "images")); err != nil {
+		return err
+	}
+	if err := writeNix(filepath.Join(dir, "nix")); err != nil {
 		return err
 	}
 	fixtures := os.Getenv("OCI2BWRAP_FIXTURES")

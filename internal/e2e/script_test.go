@@ -24,6 +24,7 @@ import (
 //	silent                      the last stderr is empty
 //	cache-is-empty              oci2bwrap's cache holds no file system tree
 //	[user] [root]               who runs the tests
+//	[nix]                       the store has what fixtures/nix describes
 //	[missing:PROGRAM]           it is not installed; an error in CI
 func TestScripts(t *testing.T) {
 	if !hasImages() {
@@ -60,6 +61,8 @@ func condition(condition string) (bool, error) {
 		return err != nil, nil
 	}
 	switch condition {
+	case "nix":
+		return hasNix(), nil
 	case "root":
 		return os.Getuid() == 0, nil
 	case "user":

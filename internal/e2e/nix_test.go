@@ -1,0 +1,62 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// writeNix fills the machine's Nix store with what fixtures/nix describes, and
+// dir with the image JSON over it. Only root can, where no daemon is set up;
+// without Nix the tests that want it say so.
+func writeNix(dir string) error {
+	if _, err := exec.LookPath("nix-build"); err != nil || os.Getuid() != 0 {
+		return nil
+	}
+	if err := os.CopyFS(dir, os.DirFS("../../fixtures/nix")); err != nil {
+		return err
+	}
+	for _, command := range [][]string{
+		{"nix-build", "--no-out-link", "store.nix", "-A", "greeting", "-A", "greet", "-A", "root", "-A", "extra", "-A", "shell"},
+		{"nix-store", "--add", "base"},
+	} {
+		if _, err := nix(dir, command...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nix runs one of Nix's programs: by root without a sandbox of its own and
+// without a network.
+func nix(dir string, command ...string) (string, error) {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "NIX_CONFIG=build-users-group =\nsubstituters =\nsandbox = false")
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, said.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// hasNix says whether writeNix found what it needs.
+func hasNix() bool {
+	_, err := os.Stat(shared("nix/store.nix"))
+	return err == nil
+}
+
+// TestNixFixtures says what the scripts about Nix skip without.
+func TestNixFixtures(t *testing.T) {
+	if !hasNix() {
+		lacks(t, "no Nix store that can be written to: apt-get install nix-bin, as root")
+	}
+	if _, err := os.Stat(filepath.Join("/nix/store", "825w8bd8988xnmrm7c8zp1d34a4nqk0j-image-root")); err != nil {
+		t.Error(err)
+	}
+}
