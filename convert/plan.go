@@ -20,6 +20,7 @@ type PlanOptions struct {
 	Origin   map[string]string // where parts of the Spec come from, as in Result
 
 	StopSignal string // as in Result; SIGTERM where empty
+	Init       bool   // a reaper as process 1, for which a Spec has no field
 
 	// KeepOrder mounts in the order of the Spec, as a runtime does. Otherwise
 	// parents come before children by where their symlinks lead, and of two
@@ -59,7 +60,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	if err := errors.Join(p.errs...); err != nil {
 		return nil, err
 	}
-	plan.Process.StopSignal = cmp.Or(o.StopSignal, "SIGTERM")
+	plan.Process.StopSignal, plan.Process.Init = cmp.Or(o.StopSignal, "SIGTERM"), o.Init
 	plan.Steps = append(steps, p.steps...)
 	if spec.Root.Readonly && !isBind(steps) {
 		plan.Steps = append(plan.Steps, bwrap.Step{Op: bwrap.RemountRO{Dst: "/"}, Why: p.origin("root.readonly", "root.readonly")})

@@ -16,6 +16,7 @@ const (
 	initWord  = "__init"
 	stageWord = "__stage"
 	enterWord = "__enter"
+	reapWord  = "__reap"
 )
 
 // Main is to be called first in main, with os.Args: when the program was
@@ -29,6 +30,8 @@ func Main(args []string) (own []string, inside *Inside) {
 	switch args[1] {
 	case initWord:
 		os.Exit(initMain(args[2:]))
+	case reapWord:
+		os.Exit(reapMain(args[2:]))
 	case stageWord:
 		os.Exit(stageMain(args[2:]))
 	case enterWord:

@@ -32,6 +32,9 @@ type initSpec struct {
 	Rlimits    []rlimit
 	OOMScore   *int
 	Terminal   *terminalSpec
+	Reap       bool   // stay, as the parent of the command
+	ParentFD   int    // told by its end that the parent is a reaper; 0 without one
+	Itself     bool   // the program to become is the init's own
 	Seccomp    filter // the last thing before the exec
 	SelfFD     int    // the init's own binary
 	SocketFD   int    // to the runner
@@ -72,6 +75,13 @@ func initMain(args []string) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "init:", err)
 		return 125
+	}
+	if s.Reap {
+		fmt.Fprintln(os.Stderr, "init:", reap(&s))
+		return 125
+	}
+	if s.ParentFD != 0 {
+		awaitReaper(s.ParentFD)
 	}
 	master, slave := -1, -1
 	if s.Terminal != nil {
@@ -146,7 +156,9 @@ func become(s *initSpec, terminal int) error {
 	// Nothing but 0, 1, 2 and the socket may be open when the image's
 	// working directory is entered: it could name a descriptor in /proc.
 	unix.Close(s.StderrFD)
-	unix.Close(s.SelfFD)
+	if !s.Itself {
+		unix.Close(s.SelfFD)
+	}
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)
 	}
@@ -157,6 +169,9 @@ func become(s *initSpec, terminal int) error {
 		return err
 	}
 	args, env := texts(s.Args), texts(s.Env)
+	if s.Itself {
+		return execve(&s.Seccomp, "/proc/self/fd/"+strconv.Itoa(s.SelfFD), args, env)
+	}
 	path, err := lookPath(args[0], env)
 	if err != nil {
 		return err

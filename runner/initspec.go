@@ -37,6 +37,7 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 		}
 		*set.mask = mask
 	}
+	s.Reap = p.Init
 	if p.Terminal {
 		s.Terminal = &terminalSpec{Rows: p.Rows, Cols: p.Columns}
 	}

@@ -127,7 +127,7 @@ func (l *launch) initFiles() (self, spec int, err error) {
 		}
 		s.Handed, s.HandedFD = exact(stage.Handed), l.hand
 	}
-	if s.SelfFD, err = l.pass(openSelf(l.Real)); err != nil {
+	if s.SelfFD, err = l.pass(openSelf(l.Real || s.Reap)); err != nil {
 		return 0, 0, err
 	}
 	if s.SocketFD, err = l.pass(l.socket()); err != nil {

@@ -10,13 +10,14 @@ import (
 
 // openSelf opens this program for the sandbox to run as its init. A command
 // that is real root could write to the file behind the descriptor, through
-// /proc, once nothing runs it (the class of CVE-2019-5736), so real root gets
-// it on a detached read-only mount. Anyone else shares the sandbox's pid 1
-// with nothing while the init runs, and the init is gone when the command
-// starts.
-func openSelf(real bool) (*os.File, error) {
+// /proc, once nothing runs it (the class of CVE-2019-5736), and a command that
+// is the file's owner could change its mode while a reaper runs it: exposed
+// gives it on a detached read-only mount, or a copy where the caller may not
+// make one. Otherwise the init is gone when the command starts, which shares
+// the sandbox with nothing of ours.
+func openSelf(exposed bool) (*os.File, error) {
 	const self = "/proc/self/exe"
-	if !real {
+	if !exposed {
 		return os.Open(self)
 	}
 	if f, err := openReadOnlyMount(self); err == nil {

@@ -158,7 +158,7 @@ func (s *session) plan(ctx context.Context) (err error) {
 		return err
 	}
 	s.planned, err = convert.Plan(s.result.Spec, s.rootfs, s.host, convert.PlanOptions{
-		Features: s.features, Files: s.result.Files, Origin: s.result.Origin, StopSignal: s.result.StopSignal,
+		Features: s.features, Files: s.result.Files, Origin: s.result.Origin, StopSignal: s.result.StopSignal, Init: s.flags.init,
 		KeepOrder: s.image.Bundle != nil,
 	})
 	if err != nil {

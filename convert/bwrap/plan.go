@@ -37,6 +37,9 @@ type Process struct {
 	Umask    int      `json:"umask"` // decimal in JSON
 	Terminal bool     `json:"terminal,omitempty"`
 
+	// Init says that process 1 is a reaper of ours, and the command its child.
+	Init bool `json:"init,omitempty"`
+
 	// Rows and Columns are the size of the terminal; 0 is unset.
 	Rows    uint16 `json:"rows,omitempty"`
 	Columns uint16 `json:"columns,omitempty"`

@@ -146,34 +146,9 @@ func (p *terminal) ends(status int, before unix.Termios) {
 func TestTerminal(t *testing.T) {
 	needImages(t)
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
-		t.Run("a shell", func(t *testing.T) {
-			p := newTerminal(t)
-			before := p.settings()
-			p.run(bwrapDir, "-it", shared("images/tools"), "sh", "-i")
-			p.expect(`# `)
-			p.typed("tty; stty size; echo TERM=$TERM; test -c /dev/console && echo con''sole\n")
-			p.expect(`/dev/pts/0\r\n33 99\r\nTERM=vt220\r\nconsole\r\n`)
-
-			p.typed("sleep 1000\n") // stopped, put to the background and back, interrupted
-			p.expect(`sleep 1000\r\n`)
-			time.Sleep(50 * time.Millisecond)
-			p.typed("\x1a")
-			p.expect(`Stopped +sleep 1000`)
-			p.typed("bg; jobs\n")
-			p.expect(`Running +sleep 1000`)
-			p.typed("fg\n")
-			p.expect(`fg\r\nsleep 1000\r\n`)
-			time.Sleep(50 * time.Millisecond)
-			p.typed("\x03")
-			p.typed("echo status=$?\n")
-			p.expect(`status=130`)
-
-			p.resize(40, 120)
-			p.typed("until stty size | grep '40 120'; do sleep 0.01; done\n")
-			p.expect(`40 120\r\n`)
-			p.typed("exit 7\n")
-			p.ends(7, before)
-		})
+		for _, flag := range []string{"-it", "-it --init"} {
+			t.Run("a shell with "+flag, func(t *testing.T) { useShell(t, bwrapDir, strings.Fields(flag)...) })
+		}
 		t.Run("the end of the input", func(t *testing.T) {
 			p := newTerminal(t)
 			before := p.settings()
@@ -198,6 +173,37 @@ func TestTerminal(t *testing.T) {
 			p.ends(127, before)
 		})
 	})
+}
+
+// useShell works in a shell as a person does.
+func useShell(t *testing.T, bwrapDir string, flags ...string) {
+	t.Helper()
+	p := newTerminal(t)
+	before := p.settings()
+	p.run(bwrapDir, append(flags, shared("images/tools"), "sh", "-i")...)
+	p.expect(`# `)
+	p.typed("tty; stty size; echo TERM=$TERM; test -c /dev/console && echo con''sole\n")
+	p.expect(`/dev/pts/0\r\n33 99\r\nTERM=vt220\r\nconsole\r\n`)
+
+	p.typed("sleep 1000\n") // stopped, put to the background and back, interrupted
+	p.expect(`sleep 1000\r\n`)
+	time.Sleep(50 * time.Millisecond)
+	p.typed("\x1a")
+	p.expect(`Stopped +sleep 1000`)
+	p.typed("bg; jobs\n")
+	p.expect(`Running +sleep 1000`)
+	p.typed("fg\n")
+	p.expect(`fg\r\nsleep 1000\r\n`)
+	time.Sleep(50 * time.Millisecond)
+	p.typed("\x03")
+	p.typed("echo status=$?\n")
+	p.expect(`status=130`)
+
+	p.resize(40, 120)
+	p.typed("until stty size | grep '40 120'; do sleep 0.01; done\n")
+	p.expect(`40 120\r\n`)
+	p.typed("exit 7\n")
+	p.ends(7, before)
 }
 
 // TestTerminalInterrupt ends commands that have no handler for the interrupt

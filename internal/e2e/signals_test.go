@@ -69,6 +69,24 @@ func TestStubborn(t *testing.T) {
 			s.signal(syscall.SIGINT)
 			s.ends(130)
 		})
+		t.Run("a time-out of none", func(t *testing.T) {
+			s := start(t, bwrapDir, "touch /sync/ready; exec sleep $MARKER", "--stop-timeout", "0")
+			s.ready()
+			s.signal(syscall.SIGTERM)
+			s.ends(137)
+		})
+		t.Run("a child of a reaper", func(t *testing.T) {
+			s := start(t, bwrapDir, "touch /sync/ready; exec sleep $MARKER", "--init", "--stop-signal", "TERM")
+			s.ready()
+			s.signal(syscall.SIGTERM)
+			s.ends(143)
+		})
+		t.Run("at a terminal", func(t *testing.T) {
+			s := start(t, bwrapDir, "touch /sync/ready; exec sleep $MARKER", "-qt", "--stop-timeout", "1")
+			s.ready()
+			s.signal(syscall.SIGTERM)
+			s.ends(137)
+		})
 		t.Run("SIGTERM and its time-out", func(t *testing.T) {
 			s := start(t, bwrapDir, "touch /sync/ready; exec sleep $MARKER", "--stop-timeout", "1")
 			s.ready()
@@ -105,6 +123,13 @@ func TestKilledCommand(t *testing.T) {
 func TestKilled(t *testing.T) {
 	needImages(t)
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		t.Run("running with a reaper", func(t *testing.T) {
+			s := start(t, bwrapDir, "sleep $MARKER & setsid sleep $MARKER & touch /sync/ready; exec sleep $MARKER", "--init", "-qt")
+			s.ready()
+			s.signal(syscall.SIGKILL)
+			_ = s.Wait()
+			eventually(t, "no process is left", func() bool { return len(processes(s.marker)) == 0 })
+		})
 		t.Run("running", func(t *testing.T) {
 			s := start(t, bwrapDir, "sleep $MARKER & echo x >/var/x; touch /sync/ready; exec sleep $MARKER")
 			s.ready()
@@ -123,7 +148,7 @@ func TestKilled(t *testing.T) {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 		})
-		for _, flags := range [][]string{nil, {"--writable"}} {
+		for _, flags := range [][]string{nil, {"--writable"}, {"--init", "-qt"}} {
 			t.Run(strings.Join(append([]string{"starting"}, flags...), " "), func(t *testing.T) {
 				for delay := time.Duration(0); delay < 60*time.Millisecond; delay += 4 * time.Millisecond {
 					s := start(t, bwrapDir, "exec sleep $MARKER", flags...)
