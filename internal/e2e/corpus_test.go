@@ -33,7 +33,8 @@ func TestCorpus(t *testing.T) {
 		env := append(environment(t, bwrapDir, dir), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 		count, refused := 0, 0
 		for _, c := range hostile.Cases() {
-			if c.Run == nil {
+			// What is refused is refused before any bubblewrap is started.
+			if c.Run == nil || c.Refused != "" && c.Refused != hostile.Any && bwrapDir == shared("newer/bin") {
 				continue
 			}
 			count++

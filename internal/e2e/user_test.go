@@ -39,7 +39,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shared("e2e.test"), args...)
 	cmd.Dir = home
