@@ -136,6 +136,9 @@ func become(s *initSpec, terminal int) error {
 	if err := setIDs(s); err != nil {
 		return err
 	}
+	if err := newKeyring(); err != nil {
+		return err
+	}
 	// Setting the ids has cleared the parent-death signal. From here on the
 	// monitor's death is ours again; if the runner died before, the socket
 	// says so.

@@ -17,6 +17,7 @@ import (
 // it.
 //
 //	bin/oci2bwrap   the binary under test
+//	bin/attack      what TestAttacks runs in a sandbox
 //	e2e.test        this test binary
 //	testdata/       the scripts
 //	images/         the images of images_test.go
@@ -55,6 +56,11 @@ func prepare(dir string) error {
 		return err
 	}
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "oci2bwrap"), "../../cmd/oci2bwrap")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
+	}
+	build = exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "attack"), "./attack")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)

@@ -39,6 +39,10 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
+	// Of this run there is only this test, so -run can't say it.
+	if some := os.Getenv("OCI2BWRAP_E2E_RUN"); some != "" {
+		args = append(args, "-test.run="+some)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shared("e2e.test"), args...)
