@@ -189,6 +189,13 @@ func TestOwnBinary(t *testing.T) {
 			t.Errorf("%v: %q: %s", err, verdict, said)
 		}
 		t.Logf("%s", verdict)
+
+		// With --init the binary stays process 1, beside the command.
+		cmd = exec.Command(shared("bin/oci2bwrap"), "run", "--quiet", "--init", "--security-opt", "seccomp=unconfined", "-v", shared("bin/attack")+":/attack:ro", shared("images/tools"), "/attack", "own binary")
+		cmd.Env = environment(t, bwrapDir, workDir(t))
+		if said, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(said), "own binary\trefused") {
+			t.Errorf("%v: %s", err, said)
+		}
 	})
 	if after, err := os.ReadFile(shared("bin/oci2bwrap")); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the binary was changed: %v", err)

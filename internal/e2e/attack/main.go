@@ -66,7 +66,7 @@ func main() {
 
 // named are those that need a run of their own.
 func named() map[string]func(*target) error {
-	return map[string]func(*target) error{"terminal": terminal}
+	return map[string]func(*target) error{"own binary": ownBinary, "terminal": terminal}
 }
 
 func verdict(a attack, t *target) string {
