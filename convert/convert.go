@@ -31,12 +31,15 @@ type Options struct {
 	PastaOptions []string // added to pasta's with NetworkPasta
 	Publish      []Port   // -p; with NetworkPasta only
 
-	Volumes    []Volume // -v
-	Tmpfs      []Tmpfs  // --tmpfs
-	Writable   bool     // a root that may be written; the writes vanish
-	Terminal   bool
-	Term       string // TERM of a Terminal; "xterm" where empty
-	StopSignal string // replaces StopSignal
+	Volumes      []Volume     // -v
+	Tmpfs        []Tmpfs      // --tmpfs
+	Devices      []Device     // --device
+	Sysctl       []Sysctl     // --sysctl
+	ImageVolumes ImageVolumes // --volumes
+	Writable     bool         // a root that may be written; the writes vanish
+	Terminal     bool
+	Term         string // TERM of a Terminal; "xterm" where empty
+	StopSignal   string // replaces StopSignal
 
 	Rlimits     []specs.POSIXRlimit // --ulimit; what is not named is the caller's
 	Umask       *uint32             // 0022 where nil
@@ -58,19 +61,6 @@ const (
 	// host's once the sandbox is created: see Result.Pasta.
 	NetworkPasta Network = "pasta"
 )
-
-// Volume is one -v SRC:DST[:ro]. An empty Source is an anonymous volume.
-type Volume struct {
-	Source      string // absolute host path, as the caller sees it
-	Destination string // absolute path in the container, before symlinks
-	ReadOnly    bool
-}
-
-// Tmpfs is one --tmpfs DST[:OPTIONS].
-type Tmpfs struct {
-	Destination string
-	Options     []string // as in the runtime-spec: "size=64m", "mode=1777", …
-}
 
 // Host is what the conversion may know of the machine and the caller.
 type Host struct {
@@ -112,6 +102,9 @@ type Host struct {
 	Rlimits     map[string]Rlimit
 	OOMScoreAdj int
 	Resource    bool
+
+	// Devices holds the host's devices, of the paths that a Spec names as such.
+	Devices map[string]Node
 
 	// Dir opens a view of a host directory that is bound into the container,
 	// so that destinations below it can be resolved.

@@ -3,7 +3,6 @@ package convert
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -112,16 +111,11 @@ func (g *gapFinder) harmless(path string, v reflect.Value) bool {
 		return x.Domain == specs.PerLinux && len(x.Flags) == 0
 	case *specs.Hooks, *specs.LinuxCPU, *specs.LinuxBlockIO, *specs.LinuxNetwork:
 		return emptyStruct(v.Elem())
-	case []specs.LinuxDevice:
-		return !slices.ContainsFunc(x, func(d specs.LinuxDevice) bool { return !slices.Contains(usualDevices[:], d.Path) })
 	case string:
 		return path == "process.apparmorProfile" && x == "unconfined"
 	}
 	return v.Kind() == reflect.Map && v.Len() == 0
 }
-
-// usualDevices are in every sandbox's /dev.
-var usualDevices = [...]string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 
 // emptyStruct is true for a struct of nils and empty lists.
 func emptyStruct(v reflect.Value) bool {

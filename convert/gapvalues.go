@@ -32,16 +32,35 @@ func (g *gapFinder) values() {
 	if strings.HasSuffix(l.RootfsPropagation, "shared") {
 		g.lacks("linux.rootfsPropagation", fmt.Sprintf("%q: no mount of a sandbox reaches the host", l.RootfsPropagation))
 	}
-	if slices.ContainsFunc(deviceRules(l), func(d specs.LinuxDeviceCgroup) bool { return d.Allow && d.Major != nil && *d.Major >= 0 }) {
-		g.note("linux.resources.devices", "there is no device cgroup: the nodes of /dev are all that can be used")
-	}
+	g.deviceRules()
 }
 
-func deviceRules(l *specs.Linux) []specs.LinuxDeviceCgroup {
+// deviceRules finds access that only a device cgroup could refuse, to devices
+// that are there, and access to devices that are not.
+func (g *gapFinder) deviceRules() {
+	l := g.spec.Linux
 	if l.Resources == nil {
-		return nil
+		return
 	}
-	return l.Resources.Devices
+	noted := false
+	for i, r := range l.Resources.Devices {
+		if !r.Allow || r.Major == nil || *r.Major < 0 {
+			continue
+		}
+		there := slices.ContainsFunc(l.Devices, func(d specs.LinuxDevice) bool {
+			return d.Major == *r.Major && (r.Minor == nil || *r.Minor < 0 || d.Minor == *r.Minor)
+		})
+		switch {
+		case there && (!strings.Contains(r.Access, "r") || !strings.Contains(r.Access, "w")):
+			g.gaps = append(g.gaps, Gap{
+				Field: fmt.Sprintf("linux.resources.devices[%d].access", i), Effect: Weakens,
+				Reason: fmt.Sprintf("%q can't be held to: there is no device cgroup, and the node's mode decides", r.Access),
+			})
+		case !there && !noted:
+			noted = true
+			g.note("linux.resources.devices", "there is no device cgroup: the nodes of /dev are all that can be used")
+		}
+	}
 }
 
 // seccomp finds calls that a listener is to decide upon. The kernel fails them

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -38,6 +37,7 @@ func (c *conversion) mounts() {
 	}
 	c.etcFiles(l)
 	c.volumes(l)
+	c.devices(l)
 	c.flagMounts(l)
 
 	// The content of a file that a flag has replaced is nobody's.
@@ -58,12 +58,15 @@ func (c *conversion) mounts() {
 // default mount is has what it asks for already.
 func (c *conversion) volumes(l *mountList) {
 	const field = "config.Volumes"
+	if c.o.ImageVolumes == IgnoreVolumes {
+		return
+	}
 	for _, v := range slices.Sorted(maps.Keys(c.img.Config.Volumes)) {
 		dst, ok := c.destination(field, v)
 		switch {
 		case !ok:
 			continue
-		case dst == "/nix/store":
+		case dst == "/nix", dst == "/nix/store":
 			c.fault(field, "%q would hide the programs in it", v)
 			continue
 		case !strings.HasPrefix(v, "/"):
@@ -77,48 +80,11 @@ func (c *conversion) volumes(l *mountList) {
 			l.origin[dst] = field
 			continue
 		}
-		l.put(c.scratch(dst), field)
-	}
-}
-
-// flagMounts applies -v and --tmpfs.
-func (c *conversion) flagMounts(l *mountList) {
-	taken := map[string]string{}
-	put := func(flag string, m specs.Mount) {
-		if other, ok := taken[m.Destination]; ok {
-			c.fault(flag, "%q is mounted already, by %s", m.Destination, other)
-			return
+		m := c.scratch(dst)
+		if c.o.ImageVolumes == EmptyVolumes {
+			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "tmpcopyup" })
 		}
-		taken[m.Destination] = flag
-		l.put(m, flag)
-	}
-	for _, v := range c.o.Volumes {
-		dst, ok := c.destination("-v", v.Destination)
-		switch {
-		case !ok || c.hasNUL("-v", v.Source):
-		case v.Source == "":
-			put("-v", c.scratch(dst))
-		case !strings.HasPrefix(v.Source, "/"):
-			c.fault("-v", "source %q is not absolute", v.Source)
-		default:
-			access := "rw"
-			if v.ReadOnly {
-				access = "ro"
-			}
-			put("-v", specs.Mount{Destination: dst, Type: "bind", Source: v.Source, Options: []string{"rbind", "rprivate", "nosuid", "nodev", access}})
-		}
-	}
-	for _, t := range c.o.Tmpfs {
-		dst, ok := c.destination("--tmpfs", t.Destination)
-		if !ok {
-			continue
-		}
-		options, err := tmpfsFlag(t.Options)
-		if err != nil {
-			c.fault("--tmpfs", "%q: %w", t.Destination, err)
-			continue
-		}
-		put("--tmpfs", specs.Mount{Destination: dst, Type: "tmpfs", Source: "tmpfs", Options: options})
+		l.put(m, field)
 	}
 }
 
@@ -158,49 +124,4 @@ func climbs(p string) bool {
 		}
 	}
 	return false
-}
-
-// tmpfsWords are the options of --tmpfs without a value, each with the one
-// that says the opposite, which the default gives way to.
-var tmpfsWords = [...][2]string{
-	{"nosuid", "suid"}, {"nodev", "dev"}, {"tmpcopyup", "notmpcopyup"}, {"exec", "noexec"}, {"rw", "ro"},
-}
-
-// tmpfsFlag checks the options of --tmpfs and adds podman's defaults.
-func tmpfsFlag(given []string) ([]string, error) {
-	options := []string{}
-	add := func(o string) {
-		if !slices.Contains(options, o) {
-			options = append(options, o)
-		}
-	}
-	for _, w := range tmpfsWords[:3] {
-		if !slices.Contains(given, w[1]) {
-			add(w[0])
-		}
-	}
-	for _, o := range given {
-		key, value, hasValue := strings.Cut(o, "=")
-		known := slices.ContainsFunc(tmpfsWords[:], func(w [2]string) bool { return o == w[0] || o == w[1] })
-		switch {
-		case o == "notmpcopyup": // ours, and podman's; the runtime-spec has no such word
-		case known:
-			add(o)
-		case hasValue && key == "size" && size(value):
-			add(o)
-		case hasValue && key == "mode" && len(value) <= 4 && value != "" && strings.Trim(value, "01234567") == "":
-			add(o)
-		default:
-			return nil, fmt.Errorf("option %q is none of size=BYTES[kmg], mode=OCTAL, ro, rw, exec, noexec, suid, nosuid, dev, nodev, tmpcopyup, notmpcopyup", o)
-		}
-	}
-	return options, nil
-}
-
-// size takes what tmpfs does, but for a share of the memory: "64m".
-func size(s string) bool {
-	if s != "" && strings.ContainsRune("kmgKMG", rune(s[len(s)-1])) {
-		s = s[:len(s)-1]
-	}
-	return digits(s) && len(s) <= 15
 }

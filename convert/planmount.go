@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -15,8 +16,8 @@ import (
 // mount plans one mount of the Spec.
 func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 	why := p.origin(m.Destination, "mounts")
-	if at.Name == "/nix/store" && slices.Contains(m.Options, "tmpcopyup") {
-		return fmt.Errorf("%q is /nix/store, and would hide the programs in it", m.Destination)
+	if (at.Name == "/nix" || at.Name == "/nix/store") && slices.Contains(m.Options, "tmpcopyup") {
+		return fmt.Errorf("%q is %s, and would hide the programs in it", m.Destination, at.Name)
 	}
 	if at.Name == "/" {
 		return fmt.Errorf("%q is the root itself", m.Destination)
@@ -127,6 +128,13 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 			return err
 		}
 		r.mode = mode.Type() | 0o644
+	}
+	if times := w.attr & (bwrap.NoAtime | bwrap.StrictAtime | bwrap.NoDirAtime); times != 0 && p.userNamespace() {
+		p.gaps = append(p.gaps, Gap{
+			Field: "mounts[" + m.Destination + "].options", Effect: Lacks,
+			Reason: strings.Join(times.Words(), ", ") + ": the kernel lets only real root change how a mount of the host keeps access times",
+		})
+		w.attr &^= times
 	}
 	b := bwrap.Bind{Src: path.Clean(m.Source), Dst: at.Name, ReadOnly: w.readOnly, Attr: w.attr}
 	// A device node is bound to be used.

@@ -14,8 +14,16 @@ import (
 func (p *planner) cwd() string {
 	const field = "process.cwd"
 	name := cmp.Or(p.spec.Process.Cwd, "/")
-	if p.view.region(path.Clean(name)).kind == regionKernel {
-		return path.Clean(name) // what is in there only the kernel knows
+	if !path.IsAbs(name) {
+		p.fail(fmt.Errorf("%s: %q is not absolute", p.origin(field, field), name))
+		return "/"
+	}
+	if r := p.view.region(path.Clean(name)); r.kind == regionKernel {
+		name = path.Clean(name)
+		if r.at == "/sys" && name != r.at && !p.host.Paths[name].IsDir() {
+			p.fail(fmt.Errorf("%s: %q is no directory of the kernel's /sys", p.origin(field, field), name))
+		}
+		return name // what is in there only the kernel knows
 	}
 	at, err := inroot.Resolve(p.view, name)
 	if err != nil {

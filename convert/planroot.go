@@ -69,6 +69,21 @@ func (e *exploder) steps(dir string, info fs.FileInfo) ([]bwrap.Step, error) {
 	return e.out, nil
 }
 
+// directory repeats one that is opened. Without a stage it has no owner.
+func (e *exploder) directory(name string, info fs.FileInfo) bwrap.Dir {
+	d := bwrap.Dir{Dst: name, Mode: info.Mode() &^ fs.ModeType}
+	if e.root.Owner == nil {
+		return d
+	}
+	uid, gid := e.root.Owner(info)
+	if (uid != 0 || gid != 0) && !e.Features.Stage {
+		e.notes = append(e.notes, Note{Field: name, Text: fmt.Sprintf("belongs to 0:0, not to %d:%d, as a mount point is made in it without overlayfs: %s", uid, gid, e.Features.Reason)})
+		return d
+	}
+	d.UID, d.GID = uid, gid
+	return d
+}
+
 // fill repeats the entries of an opened directory.
 func (e *exploder) fill(dir string) error {
 	entries, err := fs.ReadDir(e.root.FS, strings.TrimPrefix(path.Join(".", dir), "/"))
@@ -89,12 +104,7 @@ func (e *exploder) fill(dir string) error {
 			if err != nil {
 				return err
 			}
-			e.add(bwrap.Dir{Dst: name, Mode: info.Mode() &^ fs.ModeType})
-			if e.root.Owner != nil {
-				if uid, gid := e.root.Owner(info); uid != 0 || gid != 0 {
-					e.notes = append(e.notes, Note{Field: name, Text: fmt.Sprintf("belongs to 0:0, not to %d:%d, as a mount point is made in it without overlayfs: %s", uid, gid, e.Features.Reason)})
-				}
-			}
+			e.add(e.directory(name, info))
 			if err := e.fill(name); err != nil {
 				return err
 			}

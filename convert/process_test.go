@@ -112,7 +112,8 @@ func TestTmpfsOptions(t *testing.T) {
 		"size=64m mode=1777":   "nosuid nodev tmpcopyup size=64m mode=1777",
 		"notmpcopyup dev suid": "dev suid",
 		"ro":                   "nosuid nodev tmpcopyup ro",
-		"size=":                "error", "size=1t": "error", "mode=8": "error", "mode=77777": "error", "uid=1": "error", "rbind": "error",
+		"size=":                "error", "size=1t": "error", "mode=8": "error", "mode=77777": "error", "uid=x": "error", "rbind": "error", "U": "error",
+		"noexec noatime size=50% uid=1 nr_inodes=10k": "nosuid nodev tmpcopyup noexec noatime size=50% uid=1 nr_inodes=10k",
 	} {
 		got, err := tmpfsFlag(strings.Fields(given))
 		text := strings.Join(got, " ")

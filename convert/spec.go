@@ -44,6 +44,7 @@ func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
 	user := c.user()
 	// Optional Fields: Config.Volumes, among all other mounts
 	c.mounts()
+	c.sysctl()
 
 	c.defaultEnv(env, user)
 	c.surroundings(user)

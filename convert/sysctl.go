@@ -18,6 +18,19 @@ var ipcSysctl = [...]string{
 	"kernel/shm_rmid_forced", "kernel/auto_msgmni",
 }
 
+// sysctl applies --sysctl; what may be set is the planner's to judge.
+func (c *conversion) sysctl() {
+	for _, s := range c.o.Sysctl {
+		if c.res.Spec.Linux.Sysctl == nil {
+			c.res.Spec.Linux.Sysctl = map[string]string{}
+			c.res.Origin["linux.sysctl"] = "--sysctl"
+		}
+		if !c.hasNUL("--sysctl", s.Name) && !c.hasNUL("--sysctl", s.Value) {
+			c.res.Spec.Linux.Sysctl[s.Name] = s.Value
+		}
+	}
+}
+
 // kernel plans what the init sets for the sandbox's namespaces: the domain
 // name and linux.sysctl. A setting of the whole host is an error, as with
 // runc, and so is one of a namespace that the sandbox shares with the host.

@@ -175,10 +175,17 @@ func (m *stageMounter) mkdir(o bwrap.Dir) error {
 		return err
 	}
 	defer unix.Close(parent)
-	if err := unix.Mkdirat(parent, name, bwrap.UnixMode(o.Mode)); err != nil && err != unix.EEXIST {
+	err = unix.Mkdirat(parent, name, bwrap.UnixMode(o.Mode))
+	if err != nil && err != unix.EEXIST {
 		return fmt.Errorf("mkdir: %w", err)
 	}
-	return nil
+	if err != nil || o.UID == 0 && o.GID == 0 {
+		return nil
+	}
+	if err := unix.Fchownat(parent, name, o.UID, o.GID, unix.AT_SYMLINK_NOFOLLOW); err != nil && !isUnmapped(err) {
+		return fmt.Errorf("chown: %w", err)
+	}
+	return unix.Fchmodat(parent, name, bwrap.UnixMode(o.Mode), 0) // chown takes set-id bits
 }
 
 // mkparent makes the directories above dst: a plan names only the last of

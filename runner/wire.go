@@ -101,7 +101,7 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 		case bwrap.Dev:
 			w.Kind, w.Mode, w.Size, w.Attr, w.Pts = "dev", o.Mode, o.Size, o.Attr, &o.Pts
 		case bwrap.Dir:
-			w.Kind, w.Mode = "dir", o.Mode
+			w.Kind, w.Mode, w.UID, w.GID = "dir", o.Mode, o.UID, o.GID
 		case bwrap.Closure:
 			w.Kind = "closure"
 			for _, p := range o.Paths {
@@ -173,7 +173,7 @@ func (w wireOp) op() (bwrap.Op, error) {
 		}
 		return d, nil
 	case "dir":
-		return bwrap.Dir{Dst: dst, Mode: w.Mode}, nil
+		return bwrap.Dir{Dst: dst, Mode: w.Mode, UID: w.UID, GID: w.GID}, nil
 	case "closure":
 		o := bwrap.Closure{Dst: dst}
 		words := strings.Split(string(w.Data), "\x00")

@@ -20,7 +20,7 @@ func TestStageSpecIsExact(t *testing.T) {
 		bwrap.Bind{Src: odd, Dst: odd, ReadOnly: true, Devices: true, Attr: bwrap.NoExec | bwrap.Single},
 		bwrap.Tmpfs{Dst: odd, Mode: 0o1777, Size: 5, UID: 1, GID: 2, Attr: bwrap.NoAtime, Data: []string{"nr_inodes=5"}},
 		bwrap.File{Dst: odd, Mode: 0o644, Data: []byte("\x00\xff"), ReadOnly: true, Attr: bwrap.NoExec},
-		bwrap.Dir{Dst: odd, Mode: 0o700},
+		bwrap.Dir{Dst: odd, Mode: 0o700, UID: 3, GID: 4},
 		bwrap.Symlink{Target: odd, Dst: odd},
 		bwrap.Dev{Dst: odd, Mode: 0o700, Size: 4096, Attr: bwrap.NoExec, Pts: bwrap.Pts{Mode: 0o600, PtmxMode: 0o660, GID: 5, Attr: bwrap.NoAtime}},
 		bwrap.Mqueue{Dst: odd, Attr: bwrap.NoExec},

@@ -37,15 +37,12 @@ type containerFlags struct {
 	securityFlags
 	usernsFlags
 	storeFlags
+	mountFlags
 	env        []string
 	envFiles   []string
 	workdir    string
 	user       string
 	entrypoint string
-	volumes    []string
-	tmpfs      []string
-	readOnly   bool
-	writable   bool
 	noCache    bool
 	strict     bool
 	allowGaps  []string
@@ -58,16 +55,13 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.securityFlags.AddFlags(fs)
 	f.usernsFlags.AddFlags(fs)
 	f.storeFlags.AddFlags(fs)
+	f.mountFlags.AddFlags(fs)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
 	fs.StringVarP(&f.workdir, "workdir", "w", "", "working `directory`")
 	fs.StringVarP(&f.user, "user", "u", "", "`user[:group]`, by name or number")
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "`command` or JSON array instead of the image's entrypoint; drops its Cmd")
-	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a host path: `SRC:DST[:ro]`")
-	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "an empty directory in memory: `DST[:size=N,mode=M]`")
-	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
-	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
 	fs.BoolVar(&f.noCache, "no-cache", false, "unpack into a temporary place, and remove it")
 	fs.BoolVar(&f.strict, "strict", false, "fail on any gap, not only one that weakens isolation")
 	fs.StringArrayVar(&f.allowGaps, "allow-gap", nil, "run in spite of the gap named by its `field`")
@@ -93,9 +87,6 @@ func (f *containerFlags) check() error {
 			return &hinted{errors.New(refused.why), refused.hint}
 		}
 	}
-	if f.flags.Changed("read-only") && f.flags.Changed("writable") && f.readOnly == f.writable {
-		return errors.New("--read-only and --writable contradict each other")
-	}
 	if strings.HasPrefix(f.entrypoint, "[") && !json.Valid([]byte(f.entrypoint)) {
 		return fmt.Errorf("--entrypoint: %q begins like a JSON array and is none", f.entrypoint)
 	}
@@ -108,8 +99,8 @@ func (f *containerFlags) check() error {
 	if err := f.usernsFlags.check(); err != nil {
 		return err
 	}
+	if err := f.mountFlags.check(); err != nil {
+		return err
+	}
 	return errors.Join(f.processFlags.check(), f.storeFlags.check())
 }
-
-// wantsWritable is --writable, or its other spelling --read-only=false.
-func (f *containerFlags) wantsWritable() bool { return f.writable || !f.readOnly }

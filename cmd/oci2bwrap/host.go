@@ -17,7 +17,7 @@ import (
 func readHost(by standing) (convert.Host, error) {
 	h := convert.Host{
 		UID: os.Geteuid(), GID: os.Getegid(), Confined: by.confined,
-		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{},
+		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{}, Devices: map[string]convert.Node{},
 		Dir: openDir,
 	}
 	var err error
@@ -48,6 +48,9 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 	}
 	paths := append([]string{}, s.Linux.MaskedPaths...)
 	paths = append(paths, s.Linux.ReadonlyPaths...)
+	if s.Process != nil && filepath.IsAbs(s.Process.Cwd) {
+		paths = append(paths, filepath.Clean(s.Process.Cwd)) // which may be in /sys
+	}
 	for _, m := range s.Mounts {
 		if filepath.IsAbs(m.Source) {
 			paths = append(paths, m.Source)
@@ -60,6 +63,11 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 			h.Paths[p] = info.Mode()
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 			return err
+		}
+	}
+	for _, d := range s.Linux.Devices {
+		if node, err := lookAtDevice(d.Path); err == nil {
+			h.Devices[d.Path] = node.Node
 		}
 	}
 	return nil

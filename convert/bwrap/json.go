@@ -54,7 +54,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 			j.Paths = append(j.Paths, p.Src)
 		}
 	case Dir:
-		j.Mode = octal(o.Mode)
+		j.Mode, j.UID, j.GID = octal(o.Mode), o.UID, o.GID
 	case File:
 		j.Mode, j.Data, j.ReadOnly, j.Options = octal(o.Mode), string(o.Data), o.ReadOnly, o.Attr.Words()
 	case Dev:

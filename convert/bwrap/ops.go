@@ -79,10 +79,12 @@ type Point struct {
 	File bool // an empty file, not a directory
 }
 
-// Dir makes a directory; parents that are missing get mode 0755.
+// Dir makes a directory; parents that are missing get mode 0755. bubblewrap
+// has no place for an owner.
 type Dir struct {
-	Dst  string
-	Mode fs.FileMode
+	Dst      string
+	Mode     fs.FileMode
+	UID, GID int
 }
 
 // File is a file of the given content, private to the sandbox, mounted as a

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+)
+
+// mountFlags say what is mounted beside the image, and what becomes of writes.
+type mountFlags struct {
+	volumes      []string
+	mounts       []string
+	tmpfs        []string
+	devices      []string
+	imageVolumes string
+	sysctls      []string
+	readOnly     bool
+	writable     bool
+
+	mountSet *pflag.FlagSet
+}
+
+func (f *mountFlags) AddFlags(fs *pflag.FlagSet) {
+	f.mountSet = fs
+	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a host path: `SRC:DST[:OPTION,...]` (ro, noexec, exec, dev, rslave, ...); DST alone is an empty volume")
+	fs.StringArrayVar(&f.mounts, "mount", nil, "a mount in podman's words: `type=bind|tmpfs,src=SRC,dst=DST,...`")
+	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "an empty directory in memory: `DST[:size=N,mode=M,...]`")
+	fs.StringArrayVar(&f.devices, "device", nil, "a device of the host, or a directory of them: `SRC[:DST][:rwm]`")
+	fs.StringVar(&f.imageVolumes, "volumes", "seed", "the image's volumes: `seed` with what the image has there, empty, or ignore")
+	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "set `NAME=VALUE` in the sandbox's own namespaces")
+	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
+	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
+}
+
+// check refuses what flags alone show to be wrong.
+func (f *mountFlags) check() error {
+	if f.mountSet.Changed("read-only") && f.mountSet.Changed("writable") && f.readOnly == f.writable {
+		return errors.New("--read-only and --writable contradict each other")
+	}
+	switch convert.ImageVolumes(f.imageVolumes) {
+	case convert.SeedVolumes, convert.EmptyVolumes, convert.IgnoreVolumes:
+		return nil
+	}
+	return fmt.Errorf("--volumes: %q is not supported (has: seed, empty, ignore)", f.imageVolumes)
+}
+
+// wantsWritable is --writable, or its other spelling --read-only=false.
+func (f *mountFlags) wantsWritable() bool { return f.writable || !f.readOnly }
+
+// options fills in what convert takes.
+func (f *mountFlags) options(o *convert.Options) error {
+	o.Writable, o.ImageVolumes = f.wantsWritable(), convert.ImageVolumes(f.imageVolumes)
+	for _, v := range f.volumes {
+		volume, err := parseVolume(v)
+		if err != nil {
+			return fmt.Errorf("-v: %q: %w", v, err)
+		}
+		o.Volumes = append(o.Volumes, volume)
+	}
+	for _, m := range f.mounts {
+		if err := parseMount(m, o); err != nil {
+			return fmt.Errorf("--mount: %q: %w", m, err)
+		}
+	}
+	for _, t := range f.tmpfs {
+		dst, opts, _ := strings.Cut(t, ":")
+		if !filepath.IsAbs(dst) {
+			return fmt.Errorf("--tmpfs: destination %q is not absolute", dst)
+		}
+		tmpfs := convert.Tmpfs{Destination: dst}
+		if opts != "" {
+			tmpfs.Options = strings.Split(opts, ",")
+		}
+		o.Tmpfs = append(o.Tmpfs, tmpfs)
+	}
+	for _, d := range f.devices {
+		devices, err := parseDevice(d)
+		if err != nil {
+			return fmt.Errorf("--device: %q: %w", d, err)
+		}
+		o.Devices = append(o.Devices, devices...)
+	}
+	for _, s := range f.sysctls {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("--sysctl: %q is not NAME=VALUE", s)
+		}
+		o.Sysctl = append(o.Sysctl, convert.Sysctl{Name: name, Value: value})
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// flagMounts applies -v, --mount and --tmpfs.
+func (c *conversion) flagMounts(l *mountList) {
+	taken := map[string]string{}
+	put := func(flag string, m specs.Mount) {
+		if other, ok := taken[m.Destination]; ok {
+			c.fault(flag, "%q is mounted already, by %s", m.Destination, other)
+			return
+		}
+		taken[m.Destination] = flag
+		l.put(m, flag)
+	}
+	for _, v := range c.o.Volumes {
+		flag := cmp.Or(v.Flag, "-v")
+		dst, ok := c.destination(flag, v.Destination)
+		if !ok || c.hasNUL(flag, v.Source) {
+			continue
+		}
+		if v.Source != "" && !strings.HasPrefix(v.Source, "/") {
+			c.fault(flag, "source %q is not absolute", v.Source)
+			continue
+		}
+		options, err := c.volumeOptions(v, flag)
+		if err != nil {
+			c.fault(flag, "%q: %w", v.Destination, err)
+			continue
+		}
+		m := specs.Mount{Destination: dst, Type: "bind", Source: v.Source, Options: options}
+		if v.Source == "" {
+			m = c.scratch(dst)
+			m.Options = append(m.Options, slices.DeleteFunc(options, func(o string) bool { return slices.Contains(volumeDefaults[:], o) })...)
+		}
+		put(flag, m)
+	}
+	for _, t := range c.o.Tmpfs {
+		flag := cmp.Or(t.Flag, "--tmpfs")
+		dst, ok := c.destination(flag, t.Destination)
+		if !ok {
+			continue
+		}
+		options, err := tmpfsFlag(t.Options)
+		if err != nil {
+			c.fault(flag, "%q: %w", t.Destination, err)
+			continue
+		}
+		put(flag, specs.Mount{Destination: dst, Type: "tmpfs", Source: "tmpfs", Options: options})
+	}
+}
+
+// volumeDefaults are podman's options of a bind; each gives way to one of its
+// own kind.
+var volumeDefaults = [...]string{"rbind", "rprivate", "nosuid", "nodev", "rw"}
+
+// volumeKinds are the options of -v, by what they decide.
+var volumeKinds = [...][]string{
+	{"rbind", "bind"},
+	{"rprivate", "private", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"},
+	{"nosuid", "suid"},
+	{"nodev", "dev"},
+	{"rw", "ro", "rro"},
+	{"exec", "noexec"},
+	{"noatime", "atime", "relatime", "strictatime"},
+	{"nodiratime", "diratime"},
+}
+
+// volumeOptions are those of a bind's mount: podman's defaults, and what was
+// asked for.
+func (c *conversion) volumeOptions(v Volume, flag string) ([]string, error) {
+	given := v.Options
+	if v.ReadOnly {
+		given = append(slices.Clone(given), "ro")
+	}
+	chosen := [len(volumeKinds)]string{}
+	copy(chosen[:], volumeDefaults[:])
+	for _, o := range given {
+		kind := slices.IndexFunc(volumeKinds[:], func(words []string) bool { return slices.Contains(words, o) })
+		switch {
+		case kind >= 0:
+			chosen[kind] = o
+		case o == "z" || o == "Z":
+			c.note(flag, "%q: %q changes no label: SELinux labels are not implemented", v.Destination, o)
+		case o == "U":
+			return nil, &hinted{fmt.Errorf("option %q would give the host's files other owners", o), "chown them before"}
+		case o == "O":
+			return nil, &hinted{fmt.Errorf("option %q: an overlay on a directory of the host is not implemented", o), "mount it read-only, with ro"}
+		case o == "idmap" || strings.HasPrefix(o, "idmap="):
+			return nil, fmt.Errorf("option %q: id-mapped mounts are %s", o, notYet)
+		case o == "" || o == "nocopy" || o == "copy" && v.Source == "": // of a volume: it is always seeded
+		default:
+			return nil, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, z, Z", o)
+		}
+	}
+	return slices.DeleteFunc(chosen[:], func(o string) bool { return o == "" }), nil
+}
+
+// tmpfsWords are the options of --tmpfs without a value, each with the one
+// that says the opposite, which the default gives way to.
+var tmpfsWords = [...][2]string{
+	{"nosuid", "suid"}, {"nodev", "dev"}, {"tmpcopyup", "notmpcopyup"}, {"exec", "noexec"}, {"rw", "ro"},
+	{"noatime", "atime"}, {"relatime", "strictatime"}, {"nodiratime", "diratime"},
+}
+
+// tmpfsFlag checks the options of --tmpfs and adds podman's defaults.
+func tmpfsFlag(given []string) ([]string, error) {
+	options := []string{}
+	add := func(o string) {
+		if !slices.Contains(options, o) {
+			options = append(options, o)
+		}
+	}
+	for _, w := range tmpfsWords[:3] {
+		if !slices.Contains(given, w[1]) {
+			add(w[0])
+		}
+	}
+	for _, o := range given {
+		key, value, hasValue := strings.Cut(o, "=")
+		known := slices.ContainsFunc(tmpfsWords[:], func(w [2]string) bool { return o == w[0] || o == w[1] })
+		switch {
+		case o == "notmpcopyup": // ours, and podman's; the runtime-spec has no such word
+		case known:
+			add(o)
+		case hasValue && key == "size" && size(value):
+			add(o)
+		case hasValue && key == "mode" && len(value) <= 4 && value != "" && strings.Trim(value, "01234567") == "":
+			add(o)
+		case hasValue && (key == "uid" || key == "gid") && digits(value) && len(value) <= 9:
+			add(o)
+		case hasValue && (key == "nr_inodes" || key == "nr_blocks") && size(value):
+			add(o)
+		case o == "U":
+			return nil, &hinted{fmt.Errorf("option %q is not supported", o), "uid= and gid= say whose it is"}
+		default:
+			return nil, fmt.Errorf("option %q is none of size=BYTES[kmg%%], mode=OCTAL, uid=N, gid=N, nr_inodes=N, ro, rw, exec, noexec, suid, nosuid, dev, nodev, noatime, tmpcopyup, notmpcopyup", o)
+		}
+	}
+	return options, nil
+}
+
+// size takes what tmpfs does: "64m", "50%".
+func size(s string) bool {
+	if s != "" && strings.ContainsRune("kmgKMG%", rune(s[len(s)-1])) {
+		s = s[:len(s)-1]
+	}
+	return digits(s) && len(s) <= 15
+}
