@@ -86,7 +86,7 @@ var specFields = [...]fieldRow{
 	{Path: "linux.seccomp.syscalls[].names", Class: Honoured, How: "one that the architecture does not have is passed over"},
 	{Path: "linux.seccomp.syscalls[].action", Class: Honoured, How: "SCMP_ACT_NOTIFY is a gap: such a call fails with ENOSYS"},
 	{Path: "linux.seccomp.syscalls[].errnoRet", Class: Honoured, How: "EPERM where unset"},
-	{Path: "linux.seccomp.syscalls[].args[].index", Class: Honoured, How: "two conditions on one argument are a rule each, as under runc"},
+	{Path: "linux.seccomp.syscalls[].args[].index", Class: Honoured, How: "two conditions on one argument are a rule each, as under runc; of several rules that hold, the first decides"},
 	{Path: "linux.seccomp.syscalls[].args[].value", Class: Honoured, How: "64 bits; the lower half on a 32-bit architecture"},
 	{Path: "linux.seccomp.syscalls[].args[].valueTwo", Class: Honoured, How: "of SCMP_CMP_MASKED_EQ"},
 	{Path: "linux.seccomp.syscalls[].args[].op", Class: Honoured, How: "every operator"},

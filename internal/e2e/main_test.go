@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -18,6 +19,7 @@ import (
 //
 //	bin/oci2bwrap   the binary under test
 //	bin/attack      what TestAttacks runs in a sandbox
+//	bin/syscalls    the program of that directory; syscalls32 is its 32-bit form
 //	e2e.test        this test binary
 //	testdata/       the scripts
 //	images/         the images of images_test.go
@@ -55,15 +57,17 @@ func prepare(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "oci2bwrap"), "../../cmd/oci2bwrap")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w: %s", err, out)
-	}
-	build = exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "attack"), "./attack")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w: %s", err, out)
+	for _, program := range []struct{ name, source, arch string }{
+		{"oci2bwrap", "../../cmd/oci2bwrap", runtime.GOARCH},
+		{"attack", "./attack", runtime.GOARCH},
+		{"syscalls", "./syscalls", runtime.GOARCH},
+		{"syscalls32", "./syscalls", map[string]string{"amd64": "386", "arm64": "arm"}[runtime.GOARCH]},
+	} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", program.name), program.source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+program.arch)
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build: %w: %s", err, out)
+		}
 	}
 	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS("testdata")); err != nil {
 		return err

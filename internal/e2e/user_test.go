@@ -3,12 +3,14 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +38,10 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 
 	args := []string{"-test.count=1", "-test.skip=^TestAsOrdinaryUser$"}
+	// -run 'TestAsOrdinaryUser|TestX' is TestX for both.
+	if run := flag.Lookup("test.run").Value.String(); strings.Contains(run, "|") {
+		args = append(args, "-test.run="+run)
+	}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}

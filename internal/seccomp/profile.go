@@ -31,8 +31,8 @@ type condition struct {
 	mask, value uint64
 }
 
-func newProfile(s *specs.LinuxSeccomp) (*profile, error) {
-	p := &profile{rules: map[string][]rule{}}
+func newProfile(s *specs.LinuxSeccomp, known func(name string) bool) (*profile, error) {
+	p := &profile{rules: make(map[string][]rule, 512)}
 	var faults []error
 	fault := func(field string, err error) {
 		if err != nil {
@@ -52,11 +52,27 @@ func newProfile(s *specs.LinuxSeccomp) (*profile, error) {
 			fault(fmt.Sprintf("%s.args[%d]", field, j), err)
 			conditions = append(conditions, c)
 		}
+		rules := split(i, value, conditions)
 		for _, name := range call.Names {
-			p.rules[name] = append(p.rules[name], split(i, value, conditions)...)
+			if before, ok := p.rules[name]; ok {
+				if known(name) && p.contradict(before, rules) {
+					fault(field, fmt.Errorf("%q has another action already", name))
+				}
+				p.rules[name] = append(slices.Clip(before), rules...)
+			} else {
+				p.rules[name] = rules
+			}
 		}
 	}
 	return p, errors.Join(faults...)
+}
+
+// contradict says whether there are two rules without conditions and with
+// different actions, of which neither is the default.
+func (p *profile) contradict(before, rules []rule) bool {
+	return slices.ContainsFunc(before, func(b rule) bool {
+		return len(b.conditions)+len(rules[0].conditions) == 0 && b.ret != rules[0].ret && b.ret != p.def && rules[0].ret != p.def
+	})
 }
 
 // split makes a rule of the conditions, or one of each where an argument is
@@ -101,16 +117,17 @@ func (p *profile) newerIsENOSYS() bool {
 	return p.def != retErrno|errnoENOSYS
 }
 
-// call is a number with its rules; key is the same for the same rules.
+// call is a number with the rules that decide upon it.
 type call struct {
 	number uint32
 	rules  []rule
-	key    string
+	shared string // the name, where other calls' rules are among them
 }
 
 // resolve gives the calls of the ABI that have rules, by number, and the
 // highest number that the profile names.
 func (p *profile) resolve(a *abi) (calls []call, last uint32) {
+	calls = make([]call, 0, len(p.rules))
 	for name, number := range a.numbers() {
 		rules, ok := p.rules[name]
 		if ok {
@@ -122,7 +139,7 @@ func (p *profile) resolve(a *abi) (calls []call, last uint32) {
 		}
 		if rules = p.effective(rules); len(rules) > 0 {
 			last = max(last, number)
-			calls = append(calls, call{number, rules, shared + key(rules)})
+			calls = append(calls, call{number, rules, shared})
 		}
 	}
 	// A number with two names has the rules of the first of them.
@@ -133,25 +150,26 @@ func (p *profile) resolve(a *abi) (calls []call, last uint32) {
 // effective leaves the rules that decide: none that says what the default
 // says, and an unconditional one alone.
 func (p *profile) effective(rules []rule) []rule {
-	var left []rule
-	for _, r := range rules {
-		if r.ret == p.def {
-			continue
+	plain := true
+	for i, r := range rules {
+		if r.ret != p.def && len(r.conditions) == 0 {
+			return rules[i : i+1]
 		}
-		if len(r.conditions) == 0 {
-			return []rule{r}
-		}
-		left = append(left, r)
+		plain = plain && r.ret != p.def
 	}
-	return left
+	if plain {
+		return rules
+	}
+	return slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.ret == p.def })
 }
 
-func key(rules []rule) string {
-	if len(rules) == 1 && len(rules[0].conditions) == 0 {
-		return strconv.FormatUint(uint64(rules[0].ret), 16)
+// key is the same for the same rules, and empty for one without conditions.
+func (c call) key() string {
+	if len(c.rules) == 1 && len(c.rules[0].conditions) == 0 {
+		return ""
 	}
-	b := []byte("if")
-	for _, r := range rules {
+	b := []byte(c.shared)
+	for _, r := range c.rules {
 		b = strconv.AppendInt(append(b, ' '), int64(r.id), 10)
 	}
 	return string(b)

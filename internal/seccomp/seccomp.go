@@ -6,13 +6,16 @@
 //   - the architecture of the machine is always one of the filter's, and a
 //     call of one that is not listed kills the thread;
 //   - of rules for one call an unconditional one wins over those with
-//     arguments, and of two the first; a rule whose action is the default one
-//     says nothing;
+//     arguments; a rule whose action is the default one says nothing, and two
+//     unconditional ones that differ are an error;
 //   - conditions of a rule are all to hold, unless two of them look at the same
 //     argument: then each is a rule of its own;
 //   - a call with a number above every one that the profile names gives
 //     ENOSYS, and not the error of the default action: a program that tries
 //     what is newer than the profile falls back to what is older.
+//
+// Where the arguments of a call meet the conditions of several rules, the first
+// of them decides; libseccomp has an order of its own there.
 package seccomp
 
 import (
@@ -37,7 +40,7 @@ const InstructionSize = 8
 // such a call with ENOSYS.
 func Compile(s *specs.LinuxSeccomp, native specs.Arch) (program []byte, flags uint32, err error) {
 	arches, err := family(native, s.Architectures)
-	p, perr := newProfile(s)
+	p, perr := newProfile(s, func(name string) bool { return isCall(arches, name) })
 	flags, ferr := filterFlags(s.Flags)
 	if err := errors.Join(err, perr, ferr); err != nil {
 		return nil, 0, err
@@ -90,10 +93,13 @@ func (a *assembler) abi(p *profile, abi *abi, bad label) (entry, top label) {
 		if c.number > next {
 			rules = rules.add(next, def)
 		}
-		l, ok := known[c.key]
+		key := c.key()
+		l, ok := known[key]
 		if !ok {
 			l = a.outcome(c.rules, def, abi.wide)
-			known[c.key] = l
+			if key != "" {
+				known[key] = l
+			}
 		}
 		rules = rules.add(c.number, l)
 		next = c.number + 1
