@@ -11,6 +11,8 @@ import (
 
 	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/oci2bwrap/oci2bwrap/internal/parity"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens and docs/conformance.md")
@@ -104,6 +106,16 @@ file is written by the tests of package convert from the table that the code
 uses; do not edit it.
 `
 
+const parityHead = `
+## Differences that parity explains
+
+What ` + "`oci2bwrap parity`" + ` finds different between the sandbox and a container, and
+why it is. Anything else is an unexplained difference.
+
+| Difference | Field | Against | Why |
+|---|---|---|---|
+`
+
 func conformance() []byte {
 	var b bytes.Buffer
 	b.WriteString(conformanceHead)
@@ -123,6 +135,17 @@ func conformance() []byte {
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Path, class, strings.ReplaceAll(how, "|", `\|`))
 		}
+	}
+	b.WriteString(parityHead)
+	for _, r := range parity.Rows() {
+		against := strings.Join(r.Engines, ", ")
+		if r.Engines == nil {
+			against = "any"
+		}
+		if r.User {
+			against += ", for an ordinary user"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", r.Name, r.Field, against, r.Why)
 	}
 	return b.Bytes()
 }

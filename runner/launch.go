@@ -127,6 +127,9 @@ func (l *launch) initFiles() (self, spec int, err error) {
 		}
 		s.Handed, s.HandedFD = exact(stage.Handed), l.hand
 	}
+	if l.Self {
+		s.Itself = true
+	}
 	if s.SelfFD, err = l.pass(openSelf(l.Real || s.Reap)); err != nil {
 		return 0, 0, err
 	}

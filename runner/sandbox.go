@@ -23,6 +23,7 @@ type Config struct {
 	Real    bool           // the caller is root and stays it: no user namespace
 	Mapped  bool           // Real is root of a user namespace, which is not the first
 	Private bool           // the runner can make namespaces (bwrap.Features.Stage)
+	Self    bool           // the command is this program itself, whatever Process.Args[0] says: no file of the image
 
 	Stdin, Stdout, Stderr *os.File // the command's own; nil is /dev/null
 }

@@ -12,11 +12,15 @@ import (
 	"context"
 	"os"
 
+	"github.com/oci2bwrap/oci2bwrap/internal/engine"
+	"github.com/oci2bwrap/oci2bwrap/internal/probe"
 	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
 func main() {
 	args, inside := runner.Main(os.Args) // does not return in a sandbox's stage or init
+	probe.Main(os.Args)                  // nor this, as what parity starts on both sides
+	engine.Main(os.Args)
 	std := stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, args: args[1:], inside: inside}
 	os.Exit(run(context.Background(), std.args, std))
 }

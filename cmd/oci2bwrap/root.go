@@ -42,7 +42,7 @@ IMAGE is a path, recognised by its content:
 		}
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newCacheCmd(std), newVersionCmd(std))
+	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newCacheCmd(std), newParityCmd(std), newVersionCmd(std))
 	return cmd
 }
 

@@ -25,6 +25,8 @@ var allowed = []edge{
 	{"convert", "internal/seccomp"},
 	{"layout", "internal/inroot"},
 	{"runner", "convert/bwrap"},
+	{"internal/parity", "internal/probe"},
+	{"internal/probe", "internal/nofile"},
 	{"fixtures/...", "fixtures"},
 	{"fixtures/...", "fixtures/hostile"},
 }
@@ -46,7 +48,7 @@ var bans = []ban{
 		Reason: "layers are decompressed in layout alone, behind its limits"},
 	{Import: "github.com/moby/profiles/...", Except: []string{"convert"},
 		Reason: "a profile has become the Spec's filter before anything else sees it"},
-	{Import: "os/exec", Except: []string{"runner", "internal/nixstore", "fixtures/...", "internal/e2e/attack"},
+	{Import: "os/exec", Except: []string{"runner", "internal/engine", "internal/nixstore", "fixtures/...", "internal/e2e/attack"},
 		Reason: "processes are started in runner alone, where their environment, descriptors and end are looked after"},
 	{Import: "os", Only: pure, Reason: pureReason},
 	{Import: "os/...", Only: pure, Reason: pureReason},

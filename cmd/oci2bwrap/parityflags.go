@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/layout"
+)
+
+// engineImage is the image as containers/image names it.
+func engineImage(img *layout.Image) (string, error) {
+	forms := []string{"oci", "oci-archive", "docker-archive", "dir"}
+	if !slices.Contains(forms, img.Form) {
+		return "", &hinted{fmt.Errorf("reference: podman and buildah can't read an image of the form %q", img.Form), "--against runc or crun"}
+	}
+	ref, err := layout.ParseRef(img.Name)
+	if err != nil {
+		return "", err
+	}
+	name := img.Form + ":" + ref.Path
+	if ref.Tag != "" {
+		name += ":" + ref.Tag
+	}
+	return name, nil
+}
+
+// ourFlags are those of run and parity that podman has not, or means
+// otherwise.
+var ourFlags = []string{
+	"platform", "cache-dir", "config", "rootfs", "quiet", "read-only", "writable", "stop-timeout", "no-cache", "strict", "allow-gap",
+	"max-entries", "max-ratio", "max-size", "max-json", "tty", "init", "network", "hostname", "entrypoint", "against", "record", "format", "ignore", "all", "rm", "interactive", "userns",
+}
+
+// engineFlags are the caller's flags, which podman has by the same names, and
+// what our defaults are and podman's are not.
+func (f *containerFlags) engineFlags(engine string, res *convert.Result) []string {
+	var flags []string
+	f.flags.Visit(func(flag *pflag.Flag) {
+		if slices.Contains(ourFlags, flag.Name) || engine == "buildah" && !slices.Contains(buildahFlags, flag.Name) {
+			return
+		}
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			flags = append(flags, "--"+flag.Name+"="+v)
+		}
+	})
+	flags = append(flags, "--network="+f.network)
+	if engine == "buildah" {
+		return flags
+	}
+	flags = append(flags, "--hostname="+res.Spec.Hostname)
+	if res.Spec.Root.Readonly {
+		flags = append(flags, "--read-only")
+		for _, m := range res.Spec.Mounts {
+			if m.Type == "tmpfs" && slices.Contains([]string{"/tmp", "/run", "/var"}, m.Destination) {
+				flags = append(flags, "--tmpfs="+m.Destination+":"+strings.Join(podmanTmpfs(m.Options), ","))
+			}
+		}
+	}
+	return flags
+}
+
+// buildahFlags are the flags of run that buildah's has too.
+var buildahFlags = []string{"env", "volume", "workdir", "user", "cap-add", "cap-drop"}
+
+// podmanTmpfs are a tmpfs's options that podman takes.
+func podmanTmpfs(options []string) []string {
+	var out []string
+	for _, o := range options {
+		if o == "tmpcopyup" || o == "nosuid" || o == "nodev" || o == "noexec" || strings.HasPrefix(o, "mode=") || strings.HasPrefix(o, "size=") {
+			out = append(out, o)
+		}
+	}
+	return out
+}

@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package probe
+
+// archCalls are those that only this architecture has.
+var archCalls = [...]call{}
