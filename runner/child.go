@@ -17,6 +17,7 @@ const (
 	stageWord = "__stage"
 	enterWord = "__enter"
 	reapWord  = "__reap"
+	pastaWord = "__pasta"
 )
 
 // Main is to be called first in main, with os.Args: when the program was
@@ -41,6 +42,8 @@ func Main(args []string) (own []string, inside *Inside) {
 			os.Exit(125)
 		}
 		return own, inside
+	case pastaWord:
+		os.Exit(pastaMain(args[2:]))
 	}
 	return args, nil
 }
@@ -72,6 +75,11 @@ func stageMain(args []string) int {
 		}
 		if len(args) == 1 {
 			return nil // a trial
+		}
+		if spec.PastaFD > 0 {
+			if err := stagePastaHelper(spec.PastaFD); err != nil {
+				return err
+			}
 		}
 		err = unix.Exec(args[1], args[1:], nil)
 		return fmt.Errorf("stage: exec %s: %w", args[1], err)

@@ -13,6 +13,8 @@ func remedy(text string) string {
 		{"No permissions to create", remedyUserNamespace},
 		{"Creating new namespace failed", remedyUserNamespace},
 		{"setting up uid map", remedyUserNamespace},
+		{"/dev/net/tun", remedyTun}, {"tun socket", remedyTun}, {"tun device", remedyTun},
+		{"Failed to bind", "choose other ports of the host's: these are taken, or below net.ipv4.ip_unprivileged_port_start"},
 		// The init has to run where no shared library is.
 		{"execvp /proc/self/fd/", linkedDynamically},
 	} {
@@ -28,6 +30,8 @@ const linkedDynamically = "this oci2bwrap is linked dynamically: build it with C
 const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
 	"kernel.apparmor_restrict_unprivileged_userns), or run as root"
 
+const remedyTun = "load the module tun, and let everybody open /dev/net/tun: chmod 0666 /dev/net/tun"
+
 var errNoBwrap = &Error{
 	Msg:    "bubblewrap is not installed: no bwrap in PATH",
 	Remedy: "install it, for example with: apt-get install bubblewrap",
@@ -35,14 +39,23 @@ var errNoBwrap = &Error{
 
 // Find finds bubblewrap in the given PATH.
 func Find(path string) (string, error) {
+	if file := lookup("bwrap", path); file != "" {
+		return file, nil
+	}
+	return "", errNoBwrap
+}
+
+// lookup finds a program, and gives "" where it is not. Relative entries of
+// PATH are passed over.
+func lookup(name, path string) string {
 	for _, dir := range strings.Split(path, ":") {
-		file := dir + "/bwrap"
+		file := dir + "/" + name
 		if !strings.HasPrefix(dir, "/") {
 			continue
 		}
 		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
-			return file, nil
+			return file
 		}
 	}
-	return "", errNoBwrap
+	return ""
 }

@@ -29,6 +29,7 @@ type launch struct {
 	files []*os.File // ours to close once it has started
 	hand  int        // the number of what the stage hands on, in the child
 	sock  int        // our end of the init's socket
+	pasta *pastaLink // nil without pasta
 
 	text strings.Builder // what bubblewrap says before the init takes its stderr over
 	read chan struct{}   // closed when all of it has been read
@@ -45,12 +46,16 @@ func newLaunch(c Config) (_ *launch, err error) {
 	defer func() {
 		if err != nil {
 			l.close()
+			l.pasta.close()
 			if l.sock >= 0 {
 				unix.Close(l.sock)
 			}
 		}
 	}()
 	if err := l.standard(); err != nil {
+		return nil, err
+	}
+	if l.pasta, err = newPastaLink(&c); err != nil {
 		return nil, err
 	}
 	words, err := c.Command.Words(l.data)
@@ -153,7 +158,11 @@ func (l *launch) initFiles() (self, spec int, err error) {
 }
 
 func (l *launch) stageArgv(argv []string) ([]string, error) {
-	stage, err := l.pass(stageFile(l.Command.Stage, l.hand))
+	fd := 0
+	if l.pasta != nil {
+		fd = l.number(l.pasta.theirs)
+	}
+	stage, err := l.pass(stageFile(l.Command.Stage, l.hand, fd))
 	if err != nil {
 		return nil, err
 	}
@@ -161,12 +170,13 @@ func (l *launch) stageArgv(argv []string) ([]string, error) {
 }
 
 // stageFile is what the stage process reads.
-func stageFile(s *bwrap.Stage, hand int) (*os.File, error) {
+func stageFile(s *bwrap.Stage, hand, pastaFD int) (*os.File, error) {
 	spec, err := newStageSpec(s)
 	if err != nil {
 		return nil, err
 	}
 	spec.HandedFD = hand
+	spec.PastaFD = pastaFD
 	doc, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err

@@ -143,7 +143,7 @@ func (p Prober) try(op bwrap.Op) error {
 		}()
 		return <-done
 	}
-	spec, err := stageFile(s, 0)
+	spec, err := stageFile(s, 0, 0)
 	if err != nil {
 		return err
 	}

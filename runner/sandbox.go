@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,8 @@ type Config struct {
 	Mapped  bool           // Real is root of a user namespace, which is not the first
 	Private bool           // the runner can make namespaces (bwrap.Features.Stage)
 	Self    bool           // the command is this program itself, whatever Process.Args[0] says: no file of the image
+
+	Pasta *Pasta // connects the sandbox's network; nil for none
 
 	Stdin, Stdout, Stderr *os.File // the command's own; nil is /dev/null
 }
@@ -53,8 +56,8 @@ type Sandbox struct {
 	report  chan *ExecError // one value after Start: nil when the command was executed
 }
 
-// Create makes the sandbox and returns when everything in it is mounted and
-// its init waits. A context that ends before Start kills it; so does the end
+// Create makes the sandbox and returns when everything in it is mounted, its
+// network is up, and its init waits. A context that ends before Start kills it; so does the end
 // of this process at any time.
 func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	l, err := newLaunch(c)
@@ -64,6 +67,7 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1)}
 	err = l.start(s)
 	l.close() // or our copies would keep the socket and the pipe from ending
+	defer l.pasta.close()
 	if err != nil {
 		unix.Close(s.sock)
 		return nil, err
@@ -85,6 +89,10 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	if s.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("pidfd of the sandbox's init: %w", err)
+	}
+	if err := s.connect(l); err != nil {
+		s.Close()
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return s, nil
 }

@@ -34,6 +34,7 @@ type stageSpec struct {
 	Ops      []wireOp
 	Handed   exact
 	HandedFD int // the number that the init knows it by
+	PastaFD  int `json:",omitempty"` // the socket of a helper to be started; 0 is none
 }
 
 // wireOp is any operation of a stage.

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
 // networkFlags say which network the command sees and what names it knows.
@@ -63,7 +66,7 @@ func (f *networkFlags) check() error {
 	}
 	kind, _, _ := strings.Cut(f.network, ":")
 	switch {
-	case f.network == "host", f.network == "none":
+	case f.network == "host", f.network == "none", kind == "pasta":
 	case kind == "slirp4netns", f.network == "bridge", f.network == "private":
 		return &hinted{fmt.Errorf("--network: %q is not supported (has: host, none, pasta)", f.network), "--network pasta gives the sandbox a network of its own, with a way out"}
 	default:
@@ -156,4 +159,26 @@ func parsePorts(s string) (first, count uint16, err error) {
 		return 0, 0, errors.New("no port")
 	}
 	return uint16(a), uint16(b - a + 1), nil
+}
+
+// pasta is what connects the sandbox's network; nil where nothing does.
+func pasta(options []string) (*runner.Pasta, error) {
+	if options == nil {
+		return nil, nil
+	}
+	path, err := runner.FindPasta(os.Getenv("PATH"))
+	if err != nil {
+		return nil, err
+	}
+	return &runner.Pasta{Path: path, Args: options}, nil
+}
+
+// withPasta are the notes of a Spec that is to be run elsewhere.
+func withPasta(r *convert.Result) []convert.Note {
+	if r.Pasta == nil {
+		return r.Notes
+	}
+	return append(slices.Clip(r.Notes), convert.Note{
+		Field: "linux.namespaces", Text: "the network namespace has loopback only: run connects it with pasta " + strings.Join(r.Pasta, " "),
+	})
 }

@@ -105,8 +105,12 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	if a.fromStdin() {
 		std.in = nil // it was the image
 	}
+	connection, err := pasta(s.result.Pasta)
+	if err != nil {
+		return nil, err
+	}
 	return runner.Create(ctx, runner.Config{
-		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage,
+		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage, Pasta: connection,
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 	})
 }

@@ -51,19 +51,40 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, shared("e2e.test"), args...)
+	args = append(withTun(t, account), append([]string{shared("e2e.test")}, args...)...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = home
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home,
 		sharedVar + "=" + os.Getenv(sharedVar), "CI=" + os.Getenv("CI"),
 	}
 	cmd.WaitDelay = 10 * time.Second // for what a killed test leaves behind with our pipe
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account}
 	out, err := cmd.CombinedOutput()
 	t.Logf("as %s:\n%s", ordinary, out)
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// withTun starts a program as the user, where everybody may open the device that
+// pasta needs, as on most hosts: by a node in a private mount namespace where the
+// machine's is not so.
+func withTun(t *testing.T, account *syscall.Credential) []string {
+	t.Helper()
+	needs(t, "setpriv", "unshare")
+	become := []string{"setpriv", "--reuid", fmt.Sprint(account.Uid), "--regid", fmt.Sprint(account.Gid), "--clear-groups"}
+	info, err := os.Stat(tun)
+	if err != nil || info.Mode().Perm()&0o006 == 0o006 {
+		return become // where there is none, the tests that want it say so
+	}
+	node := shared("tun")
+	if err := syscall.Mknod(node, syscall.S_IFCHR|0o666, int(info.Sys().(*syscall.Stat_t).Rdev)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(node, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" ` + tun + ` && exec "$@"`, node}, become...)
 }
 
 // makeUser returns the ordinary user and removes it after the test where it was
