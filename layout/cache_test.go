@@ -190,8 +190,8 @@ func TestVerify(t *testing.T) {
 		{"/d: type is symlink instead of directory", func(r string) error { os.RemoveAll(r + "/d"); return os.Symlink("/etc", r+"/d") }},
 		{"/g: type is fifo instead of file", func(r string) error { os.Remove(r + "/g"); return unix.Mkfifo(r+"/g", 0o600) }},
 		{": the record of the root is damaged", func(r string) error { return os.Truncate(r+"/../record", 9) }},
-		{": meta.json is missing, damaged or of another version", func(r string) error { return os.Remove(r + "/../meta.json") }},
-		{"/: no such file or directory", func(r string) error { return os.RemoveAll(r) }},
+		{": no root of this version", func(r string) error { return os.Remove(r + "/../meta.json") }},
+		{": no root of this version", func(r string) error { return os.RemoveAll(r) }},
 	} {
 		s := &Store{Dir: tempDir(t)}
 		img := imageOf(t, plainLayers(all)...)

@@ -2,11 +2,14 @@ package layout
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -73,11 +76,11 @@ func trusted(uid int) bool {
 }
 
 // readMeta reads the meta.json of a root. Its error is fs.ErrNotExist if the
-// root isn't there, was made by another version of the cache, or was lost when
-// the machine stopped.
+// root isn't there, was made by another version of the cache, or isn't one
+// that the Store made: a link in the place of a directory leads elsewhere.
 func readMeta(dir string) (*rootMeta, error) {
 	path := filepath.Join(dir, metaName)
-	f, err := os.Open(path)
+	f, err := openMeta(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +88,9 @@ func readMeta(dir string) (*rootMeta, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fs.ErrNotExist
 	}
 	// Whoever owns the root can change it at will.
 	if st := info.Sys().(*syscall.Stat_t); !trusted(int(st.Uid)) {
@@ -98,4 +104,31 @@ func readMeta(dir string) (*rootMeta, error) {
 		return nil, fs.ErrNotExist
 	}
 	return &m, nil
+}
+
+// openMeta opens a root's meta.json through nothing but directories.
+func openMeta(dir string) (*os.File, error) {
+	at, err := openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(at)
+	kind, err := lstatKind(at, rootfsName)
+	if err == nil && kind != unix.S_IFDIR {
+		return nil, fs.ErrNotExist
+	}
+	fd := -1
+	if err == nil {
+		fd, err = openat(at, metaName, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, metaName), Err: err}
+	}
+	return os.NewFile(uintptr(fd), filepath.Join(dir, metaName)), nil
 }

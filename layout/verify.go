@@ -69,7 +69,7 @@ func (c *cached) verify(ctx context.Context) (found []Damage, err error) {
 		if _, err := os.Lstat(c.root()); err != nil {
 			return nil, nil // pruned meanwhile
 		}
-		return own(fmt.Errorf("%s is missing, damaged or of another version", metaName))
+		return own(fmt.Errorf("no root of this version: %s is missing or damaged, or a link stands for a directory", metaName))
 	case err != nil:
 		return nil, err
 	}
