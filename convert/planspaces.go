@@ -20,20 +20,25 @@ func (p *planner) spaces(plan *bwrap.Plan) {
 			Reason: "no pid namespace is named, but a sandbox has one of its own: it sees no process of the host",
 		})
 	}
-	if p.host.Mapped != nil {
+	switch {
+	case p.host.single():
+		p.singleSpace(plan)
+	case n.User && !p.inherits():
 		p.mappedSpace(plan)
-		return
+	case p.host.Mapped != nil:
+		p.inheritedSpace(plan)
 	}
-	if p.host.single() && !n.User {
-		n.User = true
+}
+
+// singleSpace is for a caller who can map one id only.
+func (p *planner) singleSpace(plan *bwrap.Plan) {
+	if !plan.Namespaces.User {
+		plan.Namespaces.User = true
 		p.notes = append(p.notes, Note{
 			Field: "linux.namespaces",
 			Text:  "no user namespace is named, and without root there has to be one: it maps one id, and files of other owners belong to nobody",
 		})
 		plan.Process.Groups = nil
-		return
-	}
-	if !n.User {
 		return
 	}
 	for _, ids := range []struct {
@@ -50,42 +55,114 @@ func (p *planner) spaces(plan *bwrap.Plan) {
 		}
 		p.gaps = append(p.gaps, Gap{
 			Field: ids.field, Effect: Weakens,
-			Reason: "only the process's own id can be mapped, to the caller's: other mappings are not supported yet, and the process would have other rights on the host than they give it",
+			Reason: "only the process's own id can be mapped, to the caller's, and the process would have other rights on the host than these mappings give it",
+			Remedy: "give the caller the ids in /etc/subuid and /etc/subgid",
 		})
 	}
 }
 
-// mappedSpace is for a caller that is in the sandbox's user namespace already.
-func (p *planner) mappedSpace(plan *bwrap.Plan) {
+// inherits says that the Spec's mappings are those of the namespace that the
+// caller is in.
+func (p *planner) inherits() bool {
 	m := p.host.Mapped
-	for _, ids := range []struct {
-		field, of    string
-		wanted, have []specs.LinuxIDMapping
-		id           int
-	}{
-		{"linux.uidMappings", "process.user.uid", p.spec.Linux.UIDMappings, m.UIDs, plan.Process.UID},
-		{"linux.gidMappings", "process.user.gid", p.spec.Linux.GIDMappings, m.GIDs, plan.Process.GID},
-	} {
-		if plan.Namespaces.User && !slices.Equal(ids.wanted, ids.have) {
-			p.gaps = append(p.gaps, Gap{
-				Field: ids.field, Effect: Weakens,
-				Reason: "the ids are mapped as they are for the caller, and the process would have other rights on the host than these mappings give it",
-			})
-		}
-		if !mapped(ids.have, uint32(ids.id)) {
-			p.fail(&hinted{
-				fmt.Errorf("%s: %d is not among the %d ids that are mapped", ids.of, ids.id, count(ids.have)),
-				"give the caller more ids in /etc/subuid and /etc/subgid, or map this one alone with --userns single",
-			})
-		}
-	}
-	if !plan.Namespaces.User && m.Own {
+	return m != nil && m.Own && slices.Equal(p.spec.Linux.UIDMappings, m.UIDs) && slices.Equal(p.spec.Linux.GIDMappings, m.GIDs)
+}
+
+// inheritedSpace is for a sandbox that stays in the caller's user namespace.
+func (p *planner) inheritedSpace(plan *bwrap.Plan) {
+	m, n := p.host.Mapped, &plan.Namespaces
+	p.inMap("process.user.uid", plan.Process.UID, m.UIDs)
+	p.inMap("process.user.gid", plan.Process.GID, m.GIDs)
+	plan.Process.Groups = slices.DeleteFunc(plan.Process.Groups, func(g int) bool { return !mapped(m.GIDs, uint32(g)) })
+	if !n.User && m.Own {
 		p.notes = append(p.notes, Note{
 			Field: "linux.namespaces",
 			Text:  "no user namespace is named, and without root there has to be one: it maps the caller's id and its subordinate ones",
 		})
 	}
-	plan.Namespaces.User, plan.Namespaces.Mapped = m.Own || plan.Namespaces.User, true
+	n.User, n.Mapped = m.Own, true
+}
+
+// mappedSpace is for a Spec's own mappings, of ids that the caller has.
+func (p *planner) mappedSpace(plan *bwrap.Plan) {
+	var have Mapped
+	if p.host.Mapped != nil {
+		have = *p.host.Mapped
+	}
+	for _, ids := range []struct {
+		field, of    string
+		wanted, have []specs.LinuxIDMapping
+		id           int
+		to           *[]bwrap.IDMapping
+	}{
+		{"linux.uidMappings", "process.user.uid", p.spec.Linux.UIDMappings, have.UIDs, plan.Process.UID, &plan.Namespaces.UIDMap},
+		{"linux.gidMappings", "process.user.gid", p.spec.Linux.GIDMappings, have.GIDs, plan.Process.GID, &plan.Namespaces.GIDMap},
+	} {
+		within, ok := p.translate(ids.wanted, ids.have)
+		if ok && !slices.ContainsFunc(within, func(m bwrap.IDMapping) bool { return m.Outside == 0 }) {
+			p.gaps = append(p.gaps, Gap{
+				Field: ids.field, Effect: Weakens,
+				Reason: "the caller's own id is not among them, as bubblewrap needs it, and the process would have other rights on the host than these mappings give it",
+			})
+			continue
+		}
+		if !ok {
+			p.gaps = append(p.gaps, Gap{
+				Field: ids.field, Effect: Weakens,
+				Reason: "they are not among the caller's own and subordinate ids, and the process would have other rights on the host than these mappings give it",
+				Remedy: "give the caller the ids in /etc/subuid and /etc/subgid",
+			})
+			continue
+		}
+		*ids.to = within
+		p.inMap(ids.of, ids.id, ids.wanted)
+	}
+	if n := &plan.Namespaces; n.UIDMap == nil || n.GIDMap == nil {
+		// A gap that was allowed: the ids are the caller's.
+		n.UIDMap, n.GIDMap = nil, nil
+		n.User, n.Mapped = n.User && (have.Own || p.host.Mapped == nil), p.host.Mapped != nil
+	}
+}
+
+// inMap refuses an id of the process that its user namespace does not have.
+func (p *planner) inMap(field string, id int, have []specs.LinuxIDMapping) {
+	if !mapped(have, uint32(id)) {
+		p.fail(&hinted{
+			fmt.Errorf("%s: %d is not among the %d ids that are mapped", field, id, count(have)),
+			"give the caller more ids in /etc/subuid and /etc/subgid, or map this one alone with --userns single",
+		})
+	}
+}
+
+// translate gives mappings to the ids of the host as such to those of the
+// caller's namespace, which are the same where it is not one made for the
+// sandbox. It fails where the caller hasn't all of these ids.
+func (p *planner) translate(wanted, have []specs.LinuxIDMapping) ([]bwrap.IDMapping, bool) {
+	if len(wanted) == 0 {
+		return nil, false
+	}
+	if p.host.Mapped == nil {
+		have = []specs.LinuxIDMapping{{Size: 1<<32 - 1}}
+	} else if !p.host.Mapped.Own {
+		have = slices.Clone(have)
+		for i := range have {
+			have[i].HostID = have[i].ContainerID
+		}
+	}
+	var out []bwrap.IDMapping
+	for _, w := range wanted {
+		for w.Size > 0 {
+			i := slices.IndexFunc(have, func(h specs.LinuxIDMapping) bool { return w.HostID >= h.HostID && w.HostID-h.HostID < h.Size })
+			if i < 0 {
+				return nil, false
+			}
+			into := w.HostID - have[i].HostID
+			size := min(w.Size, have[i].Size-into)
+			out = append(out, bwrap.IDMapping{Inside: w.ContainerID, Outside: have[i].ContainerID + into, Size: size})
+			w.ContainerID, w.HostID, w.Size = w.ContainerID+size, w.HostID+size, w.Size-size
+		}
+	}
+	return out, true
 }
 
 func count(mappings []specs.LinuxIDMapping) (n uint64) {

@@ -2,9 +2,11 @@ package convert
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -13,6 +15,10 @@ import (
 func TestSpaces(t *testing.T) {
 	single := func(container, host uint32) []specs.LinuxIDMapping {
 		return []specs.LinuxIDMapping{{ContainerID: container, HostID: host, Size: 1}}
+	}
+	ranges := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 7, Size: 1}, {ContainerID: 1, HostID: 1000, Size: 10}}
+	several := func(own bool) Host {
+		return Host{Confined: true, Mapped: &Mapped{UIDs: ranges, GIDs: ranges, Own: own}}
 	}
 	pid, user := specs.LinuxNamespace{Type: specs.PIDNamespace}, specs.LinuxNamespace{Type: specs.UserNamespace}
 	for _, test := range []struct {
@@ -30,8 +36,18 @@ func TestSpaces(t *testing.T) {
 		{"root of a user namespace", Host{Confined: true}, []specs.LinuxNamespace{pid}, nil, true, nil},
 		{"another id", Host{UID: 7, GID: 7}, []specs.LinuxNamespace{pid, user}, single(0, 8), true,
 			[]string{"linux.uidMappings weakens isolation", "linux.gidMappings weakens isolation"}},
-		{"a range", Host{}, []specs.LinuxNamespace{pid, user}, []specs.LinuxIDMapping{{HostID: 1000, Size: 10}}, true,
+		{"a range", Host{}, []specs.LinuxNamespace{pid, user}, []specs.LinuxIDMapping{{HostID: 1000, Size: 10, ContainerID: 1}, {Size: 1}}, true, nil},
+		{"a range without the caller", Host{}, []specs.LinuxNamespace{pid, user}, []specs.LinuxIDMapping{{HostID: 1000, Size: 10}}, true,
 			[]string{"linux.uidMappings weakens isolation", "linux.gidMappings weakens isolation"}},
+		{"no mapping", Host{}, []specs.LinuxNamespace{pid, user}, nil, true,
+			[]string{"linux.uidMappings weakens isolation", "linux.gidMappings weakens isolation"}},
+		{"several ids", several(true), []specs.LinuxNamespace{pid, user}, ranges, true, nil},
+		{"several ids, none named", several(true), []specs.LinuxNamespace{pid}, nil, true, nil},
+		{"some of several ids", several(true), []specs.LinuxNamespace{pid, user}, single(0, 7), true, nil},
+		{"somebody's several ids, outside", several(false), []specs.LinuxNamespace{pid, user}, single(0, 0), true, nil},
+		{"other ids than those", several(true), []specs.LinuxNamespace{pid, user}, single(0, 8), true,
+			[]string{"linux.uidMappings weakens isolation", "linux.gidMappings weakens isolation"}},
+		{"somebody's several ids", several(false), []specs.LinuxNamespace{pid}, nil, false, nil},
 	} {
 		spec := bundle()
 		spec.Linux.Namespaces, spec.Linux.UIDMappings, spec.Linux.GIDMappings = test.namespaces, test.mappings, test.mappings
@@ -46,8 +62,45 @@ func TestSpaces(t *testing.T) {
 				gaps = append(gaps, g.Field+" "+string(g.Effect))
 			}
 		}
+		if n := p.Plan.Namespaces; n.Mapped != (test.host.Mapped != nil && n.UIDMap == nil) {
+			t.Errorf("%s: %+v", test.name, p.Plan.Namespaces)
+		}
 		if n := p.Plan.Namespaces; n.User != test.user || !n.PID || !slices.Equal(gaps, test.gaps) {
 			t.Errorf("%s: %+v, gaps %q, want %q", test.name, n, gaps, test.gaps)
 		}
+	}
+}
+
+// Who is root of a user namespace that maps several ids has a Spec that runc
+// runs without root: the ids, group 5, the groups of root.
+func TestMappedSpec(t *testing.T) {
+	ranges := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 7, Size: 1}, {ContainerID: 1, HostID: 1000, Size: 10}}
+	root := Rootfs{FS: fstest.MapFS{"etc/group": {Data: []byte("wheel:x:9:root\n")}, "etc/passwd": {Data: []byte("root:x:0:0::/:/\n")}}}
+	img := ispec.Image{Config: ispec.ImageConfig{Cmd: []string{"sh"}}}
+	for _, own := range []bool{true, false} {
+		res, err := Spec(img, root, Host{Confined: true, Mapped: &Mapped{UIDs: ranges, GIDs: ranges, Own: own}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := res.Spec.Linux
+		has := slices.ContainsFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+		if has != own || own && (!slices.Equal(l.UIDMappings, ranges) || !slices.Equal(l.GIDMappings, ranges)) || !own && l.UIDMappings != nil {
+			t.Errorf("own %v: %v, %v, %v", own, l.Namespaces, l.UIDMappings, l.GIDMappings)
+		}
+		if g := res.Spec.Process.User.AdditionalGids; !slices.Equal(g, []uint32{9}) {
+			t.Errorf("groups %v", g)
+		}
+		for _, m := range res.Spec.Mounts {
+			if m.Destination == "/dev/pts" && !slices.Contains(m.Options, "gid=5") || m.Destination == "/sys" && m.Type != "bind" {
+				t.Errorf("%+v", m)
+			}
+		}
+	}
+
+	spec := bundle()
+	spec.Process.User.UID = 11
+	_, err := Plan(spec, Rootfs{Dirs: []string{"/r"}, FS: fstest.MapFS{}}, Host{Confined: true, Mapped: &Mapped{UIDs: ranges, GIDs: ranges, Own: true}}, PlanOptions{})
+	if err == nil || !strings.Contains(err.Error(), "process.user.uid: 11 is not among the 11 ids") {
+		t.Errorf("an id that is not mapped: %v", err)
 	}
 }

@@ -34,8 +34,8 @@ type rootMeta struct {
 	// Owner is a file that is not root's in the image, if there is one.
 	Owner *FileOwner `json:"owner,omitempty"`
 
-	// IDs tells which maps the owners of the files went through, for an
-	// Ownership of Mapped.
+	// IDs are the maps of the user namespace in which it was unpacked, as in an
+	// Ownership of Mapped; "" in the first one.
 	IDs string `json:"ids,omitempty"`
 
 	Parts *rootParts `json:"parts,omitempty"`
@@ -45,8 +45,8 @@ func (m *rootMeta) owner(o FileOwner) { m.Owner = &o }
 
 func newMeta(img *Image, o Ownership) *rootMeta {
 	m := &rootMeta{Version: metaVersion, ChainID: digestName(img.ChainID()), Ownership: o.name(), Image: img.Name}
-	if o.mapped() {
-		m.IDs = string(o)
+	if m.IDs = string(o); !o.mapped() {
+		m.IDs = string(ownMaps())
 	}
 	for _, l := range img.Layers {
 		m.DiffIDs = append(m.DiffIDs, l.DiffID.String())
@@ -72,7 +72,7 @@ func (m *rootMeta) write(dir string) error {
 // the caller, or for root of a user namespace whoever is in it.
 func trusted(uid int) bool {
 	const overflow = 65534 // what is not mapped
-	return uid == 0 || uid == os.Geteuid() || os.Geteuid() == 0 && uid != overflow && inUserNamespace()
+	return uid == 0 || uid == os.Geteuid() || os.Geteuid() == 0 && uid != overflow && ownMaps() != ""
 }
 
 // readMeta reads the meta.json of a root. Its error is fs.ErrNotExist if the

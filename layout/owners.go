@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -9,18 +10,31 @@ import (
 	"strings"
 )
 
-// owners tells as which ids a process sees the owners of a root that was
-// unpacked in a user namespace with maps of its own. The zero value changes
-// nothing.
+// owners tells as which ids this process sees the owners of a root that was
+// unpacked in another user namespace.
 type owners struct {
 	uids, gids idTranslation
 }
 
-// newOwners reads the maps in an Ownership of Mapped, "" for none.
-func newOwners(ids string) (owners, error) {
-	if ids == "" {
-		return owners{}, nil
+// firstMaps are those of the first user namespace.
+const firstMaps = mappedPrefix + "0:0:4294967295 0:0:4294967295"
+
+// ownMaps are the maps of this process, "" in the first user namespace.
+func ownMaps() Ownership {
+	uids, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return ""
 	}
+	gids, err := os.ReadFile("/proc/self/gid_map")
+	if o := Mapped(uids, gids); err == nil && o != firstMaps {
+		return o
+	}
+	return ""
+}
+
+// newOwners reads the maps in meta.json.
+func newOwners(ids string) (owners, error) {
+	ids = cmp.Or(ids, firstMaps)
 	made, ok := strings.CutPrefix(ids, mappedPrefix)
 	uids, gids, ok2 := strings.Cut(made, " ")
 	if !ok || !ok2 {
@@ -81,7 +95,7 @@ func readExtents(text, separator string) ([]extent, error) {
 // that it has none for.
 func (t idTranslation) here(id int) int {
 	const overflow = 65534
-	if t.there == nil || slices.Equal(t.there, t.self) {
+	if slices.Equal(t.there, t.self) {
 		return id
 	}
 	for _, e := range t.there {
@@ -97,13 +111,6 @@ func (t idTranslation) here(id int) int {
 		return overflow
 	}
 	return overflow
-}
-
-// inUserNamespace says that this process is in a user namespace other than
-// the first one.
-func inUserNamespace() bool {
-	data, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !slices.Equal(strings.Fields(string(data)), []string{"0", "0", "4294967295"})
 }
 
 // sameCaps compares file capabilities (struct vfs_cap_data) by what they give:

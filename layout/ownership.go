@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -60,4 +61,22 @@ func (o Ownership) chownError(uid, gid int, err error) error {
 		return err
 	}
 	return &hinted{err, "give yourself more ids in /etc/subuid and /etc/subgid, put the cache where owners can be kept (--cache-dir), or do without with --userns single"}
+}
+
+// HasMapped says whether the cache may hold files of an Ownership of Mapped,
+// which only root of such a user namespace can look at and remove.
+func (s *Store) HasMapped() bool {
+	for _, name := range []string{"roots", "tmp"} {
+		entries, err := os.ReadDir(filepath.Join(s.Dir, name))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			key, _, _ := strings.Cut(e.Name(), ".")
+			if strings.Contains(key, "-map") || isTemporary(key) {
+				return true
+			}
+		}
+	}
+	return false
 }

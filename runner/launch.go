@@ -31,6 +31,8 @@ type launch struct {
 	sock  int        // our end of the init's socket
 	pasta *pastaLink // nil without pasta
 
+	maps *lateMaps
+
 	text strings.Builder // what bubblewrap says before the init takes its stderr over
 	read chan struct{}   // closed when all of it has been read
 }
@@ -65,6 +67,13 @@ func newLaunch(c Config) (_ *launch, err error) {
 	for _, e := range childEnv {
 		name, value, _ := strings.Cut(e, "=")
 		words = append(words, "--setenv", name, value)
+	}
+	if c.Command.UIDMap != nil {
+		more, err := l.mapped()
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, more...)
 	}
 	args, err := l.pass(memfd("args", []byte(strings.Join(words, "\x00")+"\x00")))
 	if err != nil {
@@ -216,6 +225,9 @@ func (l *launch) start(s *Sandbox) error {
 			// What the caller has open is not for the sandbox.
 			unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 			err = s.fork(l)
+		}
+		if err == nil && l.maps != nil {
+			go l.maps.write(s)
 		}
 		if err != nil {
 			started <- l.explain(err)

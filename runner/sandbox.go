@@ -282,6 +282,11 @@ func (s *Sandbox) kill() {
 // failure is the error for a bubblewrap that ended before the init spoke: its
 // own last line.
 func (l *launch) failure(s *Sandbox) error {
+	if l.maps != nil {
+		if <-l.maps.done; l.maps.err != nil {
+			return &Error{Msg: "id maps of the user namespace", Err: l.maps.err}
+		}
+	}
 	text := strings.TrimSpace(l.said())
 	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
 		text = text[i+1:]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -50,7 +51,10 @@ func (f *cacheFlags) AddFlags(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs
 }
 
-func (f *cacheFlags) store() (*layout.Store, error) {
+// store is the cache. Where it holds files of subordinate ids, the caller has
+// to be where these are its own: then all has been done there, and the error
+// is the exitStatus of that.
+func (f *cacheFlags) store(std stdio) (*layout.Store, error) {
 	if f.format != "text" && f.format != "json" {
 		return nil, fmt.Errorf("--format: %q is not supported (has: text, json)", f.format)
 	}
@@ -58,7 +62,18 @@ func (f *cacheFlags) store() (*layout.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &layout.Store{Dir: dir}, nil
+	store := &layout.Store{Dir: dir}
+	if std.inside != nil || os.Geteuid() == 0 || !store.HasMapped() {
+		return store, nil
+	}
+	m, err := subordinate(false)
+	if err != nil {
+		return store, nil // what is out of reach is said of each
+	}
+	if err := enter(std, m); err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 func newCacheListCmd(std stdio) *cobra.Command {
@@ -68,7 +83,7 @@ func newCacheListCmd(std stdio) *cobra.Command {
 		Short:   "List what is in the cache, last used first",
 		Example: "  oci2bwrap cache list\n  oci2bwrap cache list --format json",
 		RunE: func(*cobra.Command, []string) error {
-			store, err := f.store()
+			store, err := f.store(std)
 			if err != nil {
 				return err
 			}
@@ -96,7 +111,7 @@ everything. Without a flag it removes what no start would use. It lists what it
 has removed.`,
 		Example: "  oci2bwrap cache prune --older-than 30d\n  oci2bwrap cache prune --keep 10G\n  oci2bwrap cache prune --all",
 		RunE: func(*cobra.Command, []string) error {
-			store, err := f.store()
+			store, err := f.store(std)
 			if err != nil {
 				return err
 			}
@@ -140,7 +155,7 @@ Exit status: 0 when nothing differs, 1 when something does, 125 with a message.`
 }
 
 func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
-	store, err := f.store()
+	store, err := f.store(std)
 	if err != nil {
 		return err
 	}

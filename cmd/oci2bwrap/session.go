@@ -141,6 +141,7 @@ func (s *session) convert(command []string) error {
 	if err != nil {
 		return err
 	}
+	s.singleNote()
 	return lookAt(&s.host, s.result.Spec)
 }
 

@@ -64,7 +64,7 @@ func (f *usernsFlags) entry() (m *runner.IDMap, err error) {
 		return ownMap()
 	case os.Geteuid() == 0 && f.userns != "":
 		return nil, &hinted{
-			fmt.Errorf("--userns %s: subordinate ids are for users; root has all ids, but could reach none of its files with those of a range", f.userns),
+			errors.New("subordinate ids are for users: root has all ids, and with those of a range it would reach none of its files"),
 			"run it as the user, or leave --userns out",
 		}
 	case os.Geteuid() == 0:
@@ -127,11 +127,6 @@ func subordinate(keep bool) (*runner.IDMap, error) {
 	return &m, nil
 }
 
-// remedySubordinate gives the lines that are missing.
-func remedySubordinate(name string) string {
-	return fmt.Sprintf("as root: echo %s:100000:65536 | tee -a /etc/subuid /etc/subgid (ids that no other line there has), and install uidmap", name)
-}
-
 // callerNames are what the lines for the caller may begin with: the login
 // name first, where it is known.
 func callerNames(uid int) []string {
@@ -157,10 +152,13 @@ func (f *usernsFlags) enter(std stdio, cacheDir string) error {
 		return nil
 	}
 	m, err := f.entry()
-	if err != nil || m == nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("--userns %s: %w", f.userns, err)
 	}
-	if cacheDir != "" {
+	if m == nil {
+		return nil
+	}
+	if cacheDir != "" && f.userns == "keep-id" {
 		// In the namespace they would belong to the root of that.
 		for _, name := range []string{"roots", "locks", "tmp", "stage"} {
 			if os.MkdirAll(filepath.Join(cacheDir, name), 0o700) != nil {
@@ -168,17 +166,27 @@ func (f *usernsFlags) enter(std stdio, cacheDir string) error {
 			}
 		}
 	}
+	err = enter(std, m)
+	if err == nil || errors.As(err, new(exitStatus)) {
+		return err
+	}
+	if f.userns != "" {
+		return fmt.Errorf("--userns %s: %w", f.userns, err)
+	}
+	printNotes(std.err, []convert.Note{{Field: "--userns", Text: "a single id is mapped, the caller's: " + err.Error()}})
+	f.userns = "single"
+	return nil
+}
+
+// enter runs this program once more in a user namespace with the map, and
+// gives its end as an exitStatus. Any other error says that it did not run.
+func enter(std stdio, m *runner.IDMap) error {
 	signals := make(chan os.Signal, 16)
 	notifyNamed(signals)
 	defer signal.Stop(signals)
 	child, err := runner.Entry{Map: *m, Args: std.args, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}.Enter()
 	if err != nil {
-		if f.userns == "" {
-			printNotes(std.err, []convert.Note{{Field: "--userns", Text: "a single id is mapped, the caller's: " + err.Error()}})
-			f.userns = "single"
-			return nil
-		}
-		return fmt.Errorf("--userns %s: %w", f.userns, err)
+		return err
 	}
 	others := time.AfterFunc(20*time.Millisecond, func() { notifyRealTime(signals) })
 	defer others.Stop()

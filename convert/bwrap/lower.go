@@ -41,6 +41,10 @@ type Command struct {
 	// KeepGroups says that supplementary groups can't be set: the user
 	// namespace maps a single id.
 	KeepGroups bool
+
+	// UIDMap and GIDMap are for the runner to write: bubblewrap is to make a
+	// user namespace and wait for that (--userns-block-fd).
+	UIDMap, GIDMap []IDMapping
 }
 
 // Target is where a Plan is lowered to.
@@ -88,6 +92,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		return nil, fmt.Errorf("plan needs %d arguments, bubblewrap takes %d", n, MaxArgs)
 	}
 	l.cmd.Process = p.Process
+	l.cmd.UIDMap, l.cmd.GIDMap = p.Namespaces.UIDMap, p.Namespaces.GIDMap
 	l.cmd.KeepGroups = p.Namespaces.single()
 	return &l.cmd, nil
 }
@@ -118,8 +123,8 @@ func (l *lowering) add(words ...string) {
 	l.cmd.Options = append(l.cmd.Options, o)
 }
 
-// single says that bubblewrap makes the user namespace, which maps one id.
-func (n Namespaces) single() bool { return n.User && !n.Mapped }
+// single says that bubblewrap makes the user namespace, and maps one id.
+func (n Namespaces) single() bool { return n.User && !n.Mapped && n.UIDMap == nil }
 
 func (l *lowering) namespaces(p *Plan) {
 	n := p.Namespaces
@@ -127,6 +132,9 @@ func (l *lowering) namespaces(p *Plan) {
 		l.add("--unshare-user")
 		l.add("--uid", strconv.Itoa(p.Process.UID))
 		l.add("--gid", strconv.Itoa(p.Process.GID))
+	}
+	if n.UIDMap != nil {
+		l.add("--unshare-user")
 	}
 	for _, ns := range []struct {
 		own  bool

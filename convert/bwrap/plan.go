@@ -104,6 +104,11 @@ type Namespaces struct {
 	// which maps several ids.
 	Mapped bool `json:"mapped,omitempty"`
 
+	// UIDMap and GIDMap are the maps of a User namespace that bubblewrap makes
+	// for who may map several ids. Without them it maps the process's own.
+	UIDMap []IDMapping `json:"uidMap,omitempty"`
+	GIDMap []IDMapping `json:"gidMap,omitempty"`
+
 	Hostname string `json:"hostname,omitempty"` // needs UTS
 
 	Domainname string `json:"domainname,omitempty"` // needs UTS
@@ -113,6 +118,14 @@ type Namespaces struct {
 type Sysctl struct {
 	Path  string `json:"path"`
 	Value string `json:"value"`
+}
+
+// IDMapping maps Size ids of the sandbox, from Inside on, to those from
+// Outside on in the user namespace that bubblewrap is started in.
+type IDMapping struct {
+	Inside  uint32 `json:"inside"`
+	Outside uint32 `json:"outside"`
+	Size    uint32 `json:"size"`
 }
 
 // Step is one operation and the reason for it, for people: the config field,

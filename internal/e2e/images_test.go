@@ -63,7 +63,24 @@ func writeImages(dir string) error {
 		fixtures.File("usr/script", 0o755, "#!/no/such/interpreter\n"),
 		fixtures.Dir("usr/dir", 0o755),
 	}}
+	service := ispec.ImageConfig{
+		Env:        []string{"PATH=/bin"},
+		Entrypoint: []string{"/entrypoint"},
+		Cmd:        []string{"id"},
+		Volumes:    set("/data"),
+	}
+	// As the official images of services do it: begin as root, take the volume,
+	// go on as the service's user.
+	owners := fixtures.Layer{Entries: []fixtures.Entry{
+		fixtures.File("entrypoint", 0o755, "#!/bin/sh\nset -e\nchown -R app:4001 /data\nexec busybox su app -c \"$*\"\n"),
+		fixtures.Dir("data", 0o755),
+		fixtures.File("data/file", 0o600, "seed\n"),
+		fixtures.Dir("srv", 0o755),
+		fixtures.Dir("srv/private", 0o700).OwnedBy(33, 44),
+		fixtures.File("srv/private/file", 0o600, "of 33\n").OwnedBy(33, 44),
+	}}
 	for name, image := range map[string]fixtures.Image{
+		"service": {Config: service, Layers: []fixtures.Layer{userland, owners}},
 		"tools":   {Tag: "v1", Config: tools, Layers: []fixtures.Layer{userland, programs}},
 		"app":     {Tag: "v1", Config: app, Layers: []fixtures.Layer{userland}},
 		"volumes": {Config: volumes, Layers: []fixtures.Layer{userland, content}},

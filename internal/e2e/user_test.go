@@ -16,17 +16,30 @@ import (
 	"time"
 )
 
-// ordinary is the user that root's run makes for the second run. It is a system
-// user, so that no subordinate ids are set aside for it.
-const ordinary = "oci2bwrap-e2e"
+// The users that root's run makes for the other runs. They are system users,
+// for which no subordinate ids are set aside; one is given some.
+const (
+	ordinary = "oci2bwrap-e2e"
+	withIDs  = "oci2bwrap-e2e-ids"
+)
 
 // TestAsOrdinaryUser runs every other test once more, as an ordinary user, in a
 // process of its own, whose output is this test's.
 func TestAsOrdinaryUser(t *testing.T) {
+	asUser(t, ordinary)
+}
+
+// TestAsUserWithIDs does it as a user with subordinate ids.
+func TestAsUserWithIDs(t *testing.T) {
+	needs(t, "newuidmap", "newgidmap")
+	asUser(t, withIDs)
+}
+
+func asUser(t *testing.T, name string) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can become another user; the tests run as an ordinary one as it is")
 	}
-	account := makeUser(t)
+	account := makeUser(t, name)
 	home := t.TempDir()
 	for dir := home; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
@@ -37,7 +50,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	args := []string{"-test.count=1", "-test.skip=^TestAsOrdinaryUser$"}
+	args := []string{"-test.count=1", "-test.skip=^TestAs"}
 	// -run 'TestAsOrdinaryUser|TestX' is TestX for both.
 	if run := flag.Lookup("test.run").Value.String(); strings.Contains(run, "|") {
 		args = append(args, "-test.run="+run)
@@ -60,7 +73,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 	cmd.WaitDelay = 10 * time.Second // for what a killed test leaves behind with our pipe
 	out, err := cmd.CombinedOutput()
-	t.Logf("as %s:\n%s", ordinary, out)
+	t.Logf("as %s:\n%s", name, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +91,7 @@ func withTun(t *testing.T, account *syscall.Credential) []string {
 		return become // where there is none, the tests that want it say so
 	}
 	node := shared("tun")
-	if err := syscall.Mknod(node, syscall.S_IFCHR|0o666, int(info.Sys().(*syscall.Stat_t).Rdev)); err != nil {
+	if err := syscall.Mknod(node, syscall.S_IFCHR|0o666, int(info.Sys().(*syscall.Stat_t).Rdev)); err != nil && !errors.Is(err, os.ErrExist) {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(node, 0o666); err != nil {
@@ -87,22 +100,28 @@ func withTun(t *testing.T, account *syscall.Credential) []string {
 	return append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" ` + tun + ` && exec "$@"`, node}, become...)
 }
 
-// makeUser returns the ordinary user and removes it after the test where it was
-// not there before.
-func makeUser(t *testing.T) *syscall.Credential {
+// makeUser returns the user and removes it after the test where it was not
+// there before.
+func makeUser(t *testing.T, name string) *syscall.Credential {
 	t.Helper()
-	account, err := user.Lookup(ordinary)
+	account, err := user.Lookup(name)
 	if unknown := (user.UnknownUserError("")); errors.As(err, &unknown) {
 		needs(t, "useradd")
-		if out, err := exec.Command("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", ordinary).CombinedOutput(); err != nil {
+		if out, err := exec.Command("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", name).CombinedOutput(); err != nil {
 			t.Fatalf("useradd: %v: %s", err, out)
 		}
 		t.Cleanup(func() {
-			if out, err := exec.Command("userdel", ordinary).CombinedOutput(); err != nil {
+			if out, err := exec.Command("userdel", name).CombinedOutput(); err != nil {
 				t.Errorf("userdel: %v: %s", err, out)
 			}
 		})
-		account, err = user.Lookup(ordinary)
+		if name == withIDs {
+			needs(t, "usermod")
+			if out, err := exec.Command("usermod", "--add-subuids", "300000-365535", "--add-subgids", "300000-365535", name).CombinedOutput(); err != nil {
+				t.Fatalf("usermod: %v: %s", err, out)
+			}
+		}
+		account, err = user.Lookup(name)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -124,4 +143,15 @@ func credentialOf(account *user.User) (*syscall.Credential, error) {
 		return nil, fmt.Errorf("gid of %s: %w", account.Username, err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// hasIDs says whether the ordinary user who runs the tests has subordinate
+// ids.
+func hasIDs() (bool, error) {
+	self, err := user.Current()
+	if err != nil || self.Uid == "0" {
+		return false, err
+	}
+	data, err := os.ReadFile("/etc/subuid")
+	return strings.Contains("\n"+string(data), "\n"+self.Username+":"), err
 }
