@@ -47,7 +47,12 @@ var specFields = [...]fieldRow{
 	{Path: "mounts[].options", Class: Approximated, How: "as runc has them, but: every mount is nosuid, which no_new_privs makes it anyway; a mount is nodev unless dev is said, as there is no device cgroup; ro, noexec and the like are for what is mounted below a bind as well, as docker has ro; procfs is nosuid, nodev and noexec; shared and unbindable propagation, and hidepid and subset of a procfs, are gaps; an option that a tmpfs does not have is an error; what else is not applied is noted"},
 	{Path: "mounts[].uidMappings", Class: Refused, Effect: Lacks, How: "id-mapped mounts are " + notYet},
 	{Path: "mounts[].gidMappings", Class: Refused, Effect: Lacks, How: "id-mapped mounts are " + notYet},
-	{Path: "hooks", Class: Refused, Effect: Lacks, How: "hooks are " + notYet},
+	{Path: "hooks.prestart", Class: Approximated, How: "in the caller's namespaces, with the state on stdin, when everything is mounted and the root has been pivoted to; in the bundle's directory"},
+	{Path: "hooks.createRuntime", Class: Approximated, How: "as prestart, after it"},
+	{Path: "hooks.createContainer", Class: Refused, Effect: Lacks, How: "bubblewrap leaves no moment between its mounts and the new root", Remedy: "a createRuntime or startContainer hook, where it need not mount anything"},
+	{Path: "hooks.startContainer", Class: Honoured, How: "by the init, as the command's user, without its seccomp filter"},
+	{Path: "hooks.poststart", Class: Honoured, How: "in the caller's namespaces; a failure stops the sandbox"},
+	{Path: "hooks.poststop", Class: Honoured, How: "in the caller's namespaces, also after a failure; not after kill -9 of oci2bwrap"},
 	{Path: "annotations", Class: Honoured, How: "kept; org.opencontainers.image.stopSignal is the StopSignal"},
 
 	{Path: "linux.uidMappings[].containerID", Class: Approximated, How: "mappings of the caller's own and subordinate ids, or for root of any, that hold the caller's; where there are no subordinate ids the process's own id to the caller's; any other is a gap that weakens isolation"},

@@ -140,7 +140,7 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 	in := spec.Process
 	out := bwrap.Process{
 		Args: in.Args, Env: in.Env, Cwd: cwd, Terminal: in.Terminal,
-		UID: int(in.User.UID), GID: int(in.User.GID), Umask: 0o022,
+		UID: int(in.User.UID), GID: int(in.User.GID), Umask: 0o022, StartHooks: startHooks(spec),
 	}
 	if b := in.ConsoleSize; b != nil && in.Terminal {
 		out.Rows, out.Columns = uint16(min(b.Height, math.MaxUint16)), uint16(min(b.Width, math.MaxUint16))

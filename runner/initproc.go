@@ -32,9 +32,10 @@ type initSpec struct {
 	Rlimits    []rlimit
 	OOMScore   *int
 	Terminal   *terminalSpec
-	Reap       bool   // stay, as the parent of the command
-	ParentFD   int    // told by its end that the parent is a reaper; 0 without one
-	Itself     bool   // the program to become is the init's own
+	Reap       bool // stay, as the parent of the command
+	ParentFD   int  // told by its end that the parent is a reaper; 0 without one
+	Itself     bool // the program to become is the init's own
+	StartHooks []hookSpec
 	Seccomp    filter // the last thing before the exec
 	SelfFD     int    // the init's own binary
 	SocketFD   int    // to the runner
@@ -169,6 +170,9 @@ func become(s *initSpec, terminal int) error {
 		return fmt.Errorf("process.cwd: %s: %w", s.Cwd, err)
 	}
 	if err := setCaps(s); err != nil {
+		return err
+	}
+	if err := runHooks(s.StartHooks, s.SocketFD); err != nil {
 		return err
 	}
 	args, env := texts(s.Args), texts(s.Env)

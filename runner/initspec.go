@@ -21,7 +21,7 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 	p := c.Process
 	s := &initSpec{
 		Args: exactly(p.Args), Env: exactly(p.Env), Cwd: exact(p.Cwd), UID: p.UID, GID: p.GID, Groups: p.Groups,
-		KeepIDs: c.KeepGroups, Umask: p.Umask, OOMScore: p.OOMScoreAdj,
+		KeepIDs: c.KeepGroups, Umask: p.Umask, OOMScore: p.OOMScoreAdj, StartHooks: hookSpecs(p.StartHooks),
 	}
 	for _, set := range []struct {
 		mask  *uint64

@@ -26,6 +26,10 @@ type Config struct {
 	Private bool           // the runner can make namespaces (bwrap.Features.Stage)
 	Self    bool           // the command is this program itself, whatever Process.Args[0] says: no file of the image
 
+	// State gives what the plan's StartHooks read on stdin, for the command's
+	// process id; to be set where there are such hooks.
+	State func(pid int) ([]byte, error)
+
 	Pasta *Pasta // connects the sandbox's network; nil for none
 
 	Stdin, Stdout, Stderr *os.File // the command's own; nil is /dev/null
@@ -50,6 +54,8 @@ type Sandbox struct {
 	reason  error    // why it can't be waited for
 	master  *os.File // of the command's terminal; nil without one
 	relay   *Relay   // of that terminal, once there is one
+
+	state []byte // for the hooks in the sandbox; nil without any
 
 	mu      sync.Mutex
 	started bool
@@ -90,7 +96,11 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 		s.Close()
 		return nil, fmt.Errorf("pidfd of the sandbox's init: %w", err)
 	}
-	if err := s.connect(l); err != nil {
+	err = s.connect(l)
+	if err == nil && c.State != nil {
+		s.state, err = c.State(pid)
+	}
+	if err != nil {
 		s.Close()
 		return nil, cmp.Or(ctx.Err(), err)
 	}
@@ -110,6 +120,9 @@ func (s *Sandbox) Start() error {
 	}
 	s.started = true
 	_, err := unix.Write(s.sock, []byte{'s'})
+	if err == nil && s.state != nil {
+		_, err = unix.Write(s.sock, s.state)
+	}
 	var report []byte
 	if err == nil {
 		report, err = readReport(s.sock)

@@ -38,7 +38,7 @@ func bundleResult(img *layout.Image, f *containerFlags, command []string) (*conv
 		s.Process.Args = command
 		res.Origin["process.args"] = "command line"
 	}
-	dir, err := filepath.Abs(img.Name[len(bundlePrefix(img.Name)):])
+	dir, err := bundleDir(img)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,11 @@ func bundleResult(img *layout.Image, f *containerFlags, command []string) (*conv
 		}
 	}
 	return res, nil
+}
+
+// bundleDir is the bundle's directory, absolute.
+func bundleDir(img *layout.Image) (string, error) {
+	return filepath.Abs(img.Name[len(bundlePrefix(img.Name)):])
 }
 
 func bundlePrefix(name string) string {

@@ -59,6 +59,9 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	sandbox, err := interruptible(cancel, signals, func() (*runner.Sandbox, error) {
 		return s.create(ctx, std, a)
 	})
+	if s.life != nil {
+		defer s.life.stopped(std.err)
+	}
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 			return err
 		}
 	}
-	if err := sandbox.Start(); err != nil {
+	if err := s.start(ctx, cancel, signals, sandbox); err != nil {
 		return err
 	}
 	// A command that is done at once is not worth the set-up.
@@ -109,10 +112,23 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	if err != nil {
 		return nil, err
 	}
-	return runner.Create(ctx, runner.Config{
-		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage, Pasta: connection,
+	life, err := s.lifecycle()
+	if err != nil {
+		return nil, err
+	}
+	sandbox, err := runner.Create(ctx, runner.Config{
+		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage, Pasta: connection, State: life.inside(),
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.life = life // from here on there is something to be stopped
+	if err := life.created(ctx, sandbox.PID()); err != nil {
+		sandbox.Close()
+		return nil, err
+	}
+	return sandbox, nil
 }
 
 // notifyNamed has the signals with names delivered, as far as they mean

@@ -32,6 +32,7 @@ type session struct {
 	host      convert.Host
 	result    *convert.Result
 
+	life     *lifecycle // once there is a sandbox
 	bwrap    string
 	features bwrap.Features
 	planned  *convert.Planned

@@ -53,7 +53,17 @@ type Process struct {
 	// for which the init needs CAP_SYS_RESOURCE.
 	Raises bool `json:"raises,omitempty"`
 
+	StartHooks []Hook `json:"startHooks,omitempty"` // run before it, as it would be
+
 	StopSignal string `json:"stopSignal"` // "SIGTERM"
+}
+
+// Hook is a program that is run inside the sandbox before the command.
+type Hook struct {
+	Path    string   `json:"path"` // in the sandbox
+	Args    []string `json:"args,omitempty"`
+	Env     []string `json:"env,omitempty"`
+	Timeout int      `json:"timeout,omitempty"` // seconds; 0 is none
 }
 
 // Capabilities are the five sets of capabilities(7), each a sorted list of
