@@ -88,7 +88,10 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.rootfs, err = viewOf(s.root, s.standing.root); err != nil {
 		return err
 	}
-	return s.store(ctx)
+	if err = s.store(ctx); err == nil && s.rootfs.Store != nil && s.standing.confined {
+		s.rootfs.Owner = storeOwner(s.rootfs.Owner)
+	}
+	return err
 }
 
 // viewOf is what convert sees of a root filesystem; owned says that its files

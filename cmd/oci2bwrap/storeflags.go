@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -92,4 +93,20 @@ func (s *session) wholeStore(why string) error {
 	}
 	s.rootfs.Store = &convert.Store{Whole: convert.StoreDir, FS: fsys, Why: why}
 	return nil
+}
+
+// storeOwner takes the owner of store paths, whom a user namespace does not
+// map and shows as nobody, for what it is in the image: root.
+func storeOwner(owner func(fs.FileInfo) (uid, gid int)) func(fs.FileInfo) (uid, gid int) {
+	if owner == nil {
+		return nil
+	}
+	const overflow = 65534 // the kernel's, unless /proc/sys/kernel/overflowuid says otherwise
+	return func(info fs.FileInfo) (int, int) {
+		uid, gid := owner(info)
+		if uid == overflow {
+			uid, gid = 0, 0
+		}
+		return uid, gid
+	}
 }
