@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -91,17 +92,15 @@ func hasKey(t reflect.Type, key string) bool {
 	return false
 }
 
-// isDockerKey knows the keys of a config object that only docker has.
+// dockerKeys are the keys of a config object that only docker has.
+var dockerKeys = [...]string{
+	"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce",
+	"Healthcheck", "Image", "NetworkDisabled", "MacAddress", "OnBuild", "StopTimeout", "Shell",
+}
+
+// isDockerKey knows dockerKeys, in any case.
 func isDockerKey(key string) bool {
-	for _, k := range []string{
-		"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce",
-		"Healthcheck", "Image", "NetworkDisabled", "MacAddress", "OnBuild", "StopTimeout", "Shell",
-	} {
-		if strings.EqualFold(k, key) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(dockerKeys[:], func(k string) bool { return strings.EqualFold(k, key) })
 }
 
 // readDocument reads a JSON document at a path, through symlinks. A pipe can

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,7 +34,7 @@ func (i *Image) toUnpack(ctx context.Context) ([]Layer, error) {
 	}
 	var layers []Layer
 	for _, dir := range i.Dirs {
-		l, err := dirLayer(ctx, dir, i.layered)
+		l, err := dirLayer(ctx, dir, dirRules{whiteouts: i.layered})
 		if err != nil {
 			return nil, err
 		}
@@ -42,13 +43,20 @@ func (i *Image) toUnpack(ctx context.Context) ([]Layer, error) {
 	return layers, nil
 }
 
+// dirRules say how a directory becomes a layer.
+type dirRules struct {
+	whiteouts bool       // it is a layer, with whiteouts
+	when      *time.Time // of every file; nil = each its own
+	caller    int        // whose files become root's
+}
+
 // dirLayer makes a layer of a directory. The directory is read once to know
 // the digest, and again by who opens the layer: what has changed in between
 // fails there.
-func dirLayer(ctx context.Context, dir string, whiteouts bool) (Layer, error) {
+func dirLayer(ctx context.Context, dir string, rules dirRules) (Layer, error) {
 	h := sha256.New()
 	var n tally
-	if err := writeDir(ctx, io.MultiWriter(h, &n), dir, whiteouts); err != nil {
+	if err := writeDir(ctx, io.MultiWriter(h, &n), dir, rules); err != nil {
 		return Layer{}, err
 	}
 	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
@@ -56,7 +64,7 @@ func dirLayer(ctx context.Context, dir string, whiteouts bool) (Layer, error) {
 		MediaType: ispec.MediaTypeImageLayer, Digest: digest, DiffID: digest, Size: int64(n),
 		open: func() (io.ReadCloser, error) {
 			r, w := io.Pipe()
-			go func() { w.CloseWithError(writeDir(ctx, w, dir, whiteouts)) }()
+			go func() { w.CloseWithError(writeDir(ctx, w, dir, rules)) }()
 			return r, nil
 		},
 	}, nil
@@ -74,17 +82,17 @@ func (t *tally) Write(p []byte) (int, error) {
 // image-spec's form.
 type dirWriter struct {
 	*tar.Writer
-	links   map[[2]uint64]string // names of files with several links, by device and inode
-	layered bool                 // the directory is a layer
-	seen    DirWhiteouts
+	links map[[2]uint64]string // names of files with several links, by device and inode
+	rules dirRules
+	seen  DirWhiteouts
 }
 
-func writeDir(ctx context.Context, out io.Writer, root string, layered bool) error {
+func writeDir(ctx context.Context, out io.Writer, root string, rules dirRules) error {
 	w := &dirWriter{
-		Writer:  tar.NewWriter(out),
-		links:   map[[2]uint64]string{},
-		layered: layered,
-		seen:    DirWhiteouts{xattrs: map[string]bool{}},
+		Writer: tar.NewWriter(out),
+		links:  map[[2]uint64]string{},
+		rules:  rules,
+		seen:   DirWhiteouts{xattrs: map[string]bool{}},
 	}
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -109,7 +117,7 @@ func writeDir(ctx context.Context, out io.Writer, root string, layered bool) err
 // entry writes one file, directory or whiteout.
 func (w *dirWriter) entry(file, name string, d fs.DirEntry) error {
 	dir, base := path.Split(name)
-	if !w.layered {
+	if !w.rules.whiteouts {
 		if strings.HasPrefix(base, whiteoutPrefix) {
 			return errors.New("has a whiteout's name, which only a layer's files may have")
 		}
@@ -138,7 +146,11 @@ func (w *dirWriter) entry(file, name string, d fs.DirEntry) error {
 }
 
 func (w *dirWriter) marker(name string) error {
-	return w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Format: tar.FormatPAX})
+	hdr := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Format: tar.FormatPAX}
+	if w.rules.when != nil {
+		hdr.ModTime = *w.rules.when
+	}
+	return w.WriteHeader(hdr)
 }
 
 // plain writes what isn't a whiteout. Sockets have no place in an archive.
@@ -151,6 +163,12 @@ func (w *dirWriter) plain(file, name string, d fs.DirEntry) error {
 	hdr := &tar.Header{
 		Name: name, Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid),
 		ModTime: info.ModTime(), Format: tar.FormatPAX,
+	}
+	if w.rules.when != nil {
+		hdr.ModTime = *w.rules.when
+		if hdr.Uid == w.rules.caller {
+			hdr.Uid, hdr.Gid = 0, 0
+		}
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:

@@ -44,6 +44,8 @@ type Image struct {
 	compose func(context.Context) ([]Layer, *rootParts, error)
 	parts   *rootParts // what compose said goes with them
 
+	rawManifest []byte // as stored; nil = there is none
+
 	layered bool      // Dirs are layers, with whiteouts
 	file    io.Closer // the archive that Layers are in; nil = none
 }

@@ -37,6 +37,7 @@ func loadConfig(dir *blobs, desc v1.Descriptor, raw []byte) (img *Image, why str
 		Digest:       desc.Digest,
 		MediaType:    string(desc.MediaType),
 		ConfigDigest: m.Config.Digest,
+		rawManifest:  raw,
 		Annotations:  m.Annotations,
 	}
 	if img.RawConfig, err = dir.document(m.Config); err != nil {

@@ -117,11 +117,11 @@ func openNix(file string, limits Limits) (images, error) {
 func parseNix(raw []byte) (*nixDocument, error) {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
-		return nil, fmt.Errorf("not nix2container's image JSON: %w", foreign(err))
+		return nil, fmt.Errorf("a JSON document, and not nix2container's: %w", foreign(err))
 	}
 	if keys["image-config"] == nil || keys["layers"] == nil {
 		return nil, &hinted{
-			errors.New("not nix2container's image JSON: no image-config with layers"),
+			errors.New("a JSON document, and not nix2container's: it has no image-config with layers"),
 			"rootfs:DIR with --config FILE takes an image config and a directory",
 		}
 	}

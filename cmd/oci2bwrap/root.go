@@ -23,6 +23,7 @@ IMAGE is a path, recognised by its content:
   DIR                        what skopeo's dir: transport wrote  (dir:)
   DIR                        unpacked: config.json beside rootfs/ or layers/   (layers:)
   DIR                        an OCI runtime bundle               (bundle:)
+  FILE.json                  nix2container's image JSON          (nix:)
   rootfs:DIR                 a root directory, with --config FILE for its image config`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -42,7 +43,7 @@ IMAGE is a path, recognised by its content:
 		}
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newInspectCmd(std), newCacheCmd(std), newParityCmd(std), newVersionCmd(std))
+	cmd.AddCommand(newRunCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newExportCmd(std), newInspectCmd(std), newCacheCmd(std), newParityCmd(std), newVersionCmd(std))
 	return cmd
 }
 
