@@ -8,7 +8,7 @@ export CGO_ENABLED = 0
 # Tests that need the Debian image or a newer bwrap look for them here.
 export OCI2BWRAP_FIXTURES = $(FIXTURES)
 
-.PHONY: build demo test fixtures bench fuzz clean
+.PHONY: build demo test fixtures bench fuzz soak clean
 
 build:
 	$(GO) build -o bin/oci2bwrap ./cmd/oci2bwrap
@@ -44,9 +44,16 @@ fuzz:
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s $$package || exit 1; \
 	  done; \
 	done
+
+# What takes too long for each change: 200 kills, 200 sandboxes at once and 2,000
+# in a row, as root and as an ordinary user, then the fuzz targets.
+soak: fixtures
+	OCI2BWRAP_SOAK=1 OCI2BWRAP_E2E_RUN='^(TestKills|TestLoad)$$' $(GO) test -count=1 -timeout 3h -v \
+	  -run '^(TestKills|TestLoad|TestAsOrdinaryUser)$$' ./internal/e2e
+	$(MAKE) fuzz
 
 clean:
 	rm -rf bin .cache

@@ -62,14 +62,14 @@ func asUser(t *testing.T, name string) {
 	if some := os.Getenv("OCI2BWRAP_E2E_RUN"); some != "" {
 		args = append(args, "-test.run="+some)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(soak(10, 120))*time.Minute)
 	defer cancel()
 	args = append(withTun(t, account), append([]string{shared("e2e.test")}, args...)...)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = home
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home,
-		sharedVar + "=" + os.Getenv(sharedVar), "CI=" + os.Getenv("CI"),
+		sharedVar + "=" + os.Getenv(sharedVar), "CI=" + os.Getenv("CI"), "OCI2BWRAP_SOAK=" + os.Getenv("OCI2BWRAP_SOAK"),
 	}
 	cmd.WaitDelay = 10 * time.Second // for what a killed test leaves behind with our pipe
 	out, err := cmd.CombinedOutput()
