@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,8 +13,9 @@ import (
 	"github.com/oci2bwrap/oci2bwrap/layout"
 )
 
-// engineImage is the image as containers/image names it.
-func engineImage(img *layout.Image) (string, error) {
+// engineImage is the image as containers/image names it, by a link in dir:
+// podman makes a name of the path, and takes few characters in one.
+func engineImage(img *layout.Image, dir string) (string, error) {
 	forms := []string{"oci", "oci-archive", "docker-archive", "dir"}
 	if !slices.Contains(forms, img.Form) {
 		return "", &hinted{fmt.Errorf("reference: podman and buildah can't read an image of the form %q", img.Form), "--against runc or crun"}
@@ -21,7 +24,15 @@ func engineImage(img *layout.Image) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := img.Form + ":" + ref.Path
+	path, err := filepath.Abs(ref.Path)
+	if err != nil {
+		return "", err
+	}
+	link := filepath.Join(dir, "image")
+	if err := os.Symlink(path, link); err != nil {
+		return "", err
+	}
+	name := img.Form + ":" + link
 	if ref.Tag != "" {
 		name += ":" + ref.Tag
 	}

@@ -126,7 +126,7 @@ func (r *parityRun) newEngine(ctx context.Context, name string) error {
 		return r.makeBundle(ctx, r.engine.Bundle)
 	}
 	var err error
-	if r.engine.Image, err = engineImage(r.image); err != nil {
+	if r.engine.Image, err = engineImage(r.image, r.engine.Dir); err != nil {
 		return err
 	}
 	r.engine.Flags = r.session.flags.engineFlags(name, r.result)

@@ -49,6 +49,7 @@ func (e *Engine) bundleWay(what string, before, flags []string, limits bool) way
 		what:    what,
 		prepare: func(r Run) error { return e.writeConfig(r, limits) },
 		argv:    func(id string, r Run) []string { return e.bundleArgv(before, flags, id, r) },
+		private: before != nil,
 	}
 }
 

@@ -101,6 +101,7 @@ type way struct {
 	what    string // for people; "" is plainly
 	prepare func(r Run) error
 	argv    func(id string, r Run) []string
+	private bool // in namespaces for the step before it
 }
 
 // Run runs the command and gives its exit status.
@@ -146,6 +147,9 @@ func (e *Engine) try(ctx context.Context, w way, r Run) (status int, text string
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(r.Stdout), io.MultiWriter(r.Stderr, &said)
 	if r.Stdin != nil {
 		cmd.Stdin = r.Stdin
+	}
+	if w.private {
+		cmd.SysProcAttr = private()
 	}
 	if r.Probe != nil {
 		cmd.ExtraFiles = []*os.File{r.Probe}

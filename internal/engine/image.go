@@ -11,7 +11,7 @@ import (
 // storage keeps podman and buildah to directories of our own: what the caller
 // has of images and containers is neither used nor added to.
 func (e *Engine) storage() []string {
-	return []string{"--root", filepath.Join(e.Dir, "storage"), "--runroot", filepath.Join(e.Dir, "run")}
+	return []string{"--storage-driver", "overlay", "--root", filepath.Join(e.Dir, "storage"), "--runroot", filepath.Join(e.Dir, "run")}
 }
 
 func (e *Engine) podmanWays() []way {

@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// cgroupWord makes the program a step before an engine: it shows cgroup2 where
-// the host has the older controllers, in a mount namespace of its own, and
-// becomes the rest of its arguments.
+// cgroupWord makes the program a step before an engine: in the mount namespace
+// that it was started in it shows cgroup2 where the host has the older
+// controllers, and becomes the rest of its arguments.
 const cgroupWord = "__cgroup2"
 
 // Main is to be called early in main, with os.Args: where the program was
@@ -26,16 +26,9 @@ func Main(args []string) {
 }
 
 func becomePrivate(args []string) error {
-	runtime.LockOSThread()
 	const dir = "/sys/fs/cgroup"
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("new mount namespace: %w", err)
-	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
-	}
-	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("unmount %s: %w", dir, err)
 	}
 	if err := unix.Mount("cgroup2", dir, "cgroup2", 0, ""); err != nil {
 		return fmt.Errorf("mount cgroup2 at %s: %w", dir, err)
@@ -45,4 +38,19 @@ func becomePrivate(args []string) error {
 		return err
 	}
 	return unix.Exec(path, args, os.Environ())
+}
+
+// private are the namespaces of that step. An ordinary user has the right to
+// mount in a user namespace that it is itself in.
+func private() *syscall.SysProcAttr {
+	uid, gid := os.Geteuid(), os.Getegid()
+	if uid == 0 {
+		return &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+	}
 }

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +44,14 @@ func moreOptions(more ...string) matcher {
 	}
 }
 
+// sameBut says that both sides have the same options but for some.
+func sameBut(d Difference, options ...string) bool {
+	strip := func(list string) []string {
+		return slices.DeleteFunc(strings.Split(list, ","), func(o string) bool { return slices.Contains(options, o) })
+	}
+	return slices.Equal(strip(d.Ours), strip(d.Theirs))
+}
+
 // hasOption looks among the options at the end of a mount's summary.
 func hasOption(mount, option string) bool {
 	return slices.Contains(strings.Split(mount[strings.LastIndexByte(mount, ' ')+1:], ","), option)
@@ -58,9 +67,46 @@ func (c *comparison) mountAt(side int, path string) Mount {
 	return Mount{}
 }
 
-// holdsTmpfs says that a side has a tmpfs at the path or below.
-func (c *comparison) holdsTmpfs(side int, path string) bool {
-	return slices.ContainsFunc(c.res.Mounts[side], func(m Mount) bool { return m.Type == "tmpfs" && within(m.Path, path) })
+// onTmpfs says that a difference of a directory, in its mode or in whether it
+// can be written to, is of one that a side has on a tmpfs, or has made for one.
+func (c *comparison) onTmpfs(side int, d Difference) bool {
+	path := d.Path
+	if d.Group == "writable" {
+		path = d.Name
+	}
+	if path == "" || path == "/" {
+		return false
+	}
+	var around Mount
+	for _, m := range c.res.Mounts[side] {
+		if m.Type == "tmpfs" && within(m.Path, path) {
+			return true
+		}
+		if within(path, m.Path) && len(m.Path) >= len(around.Path) {
+			around = m
+		}
+	}
+	return around.Type == "tmpfs"
+}
+
+// lost are the permission bits that the first mode has and the second has not;
+// all of them where the second has others.
+func lost(ours, theirs string) uint64 {
+	a, errA := strconv.ParseUint(ours, 8, 32)
+	b, errB := strconv.ParseUint(theirs, 8, 32)
+	if errA != nil || errB != nil || b&^a != 0 {
+		return 0o7777
+	}
+	return a &^ b
+}
+
+// user is the process's owner of files, "UID:GID", on our side.
+func (c *comparison) user() string {
+	id := func(kind string) string {
+		first, _, _ := strings.Cut(c.our("ids", kind+" real, effective, saved, file system"), " ")
+		return first
+	}
+	return id("uid") + ":" + id("gid")
 }
 
 // chrootIsolation matches what buildah's makes no world of its own of.
@@ -106,6 +152,8 @@ func singleID(d Difference, c *comparison) bool {
 		return slices.Contains([]string{"uid_map", "gid_map", "setgroups"}, d.Name)
 	case "ids":
 		return d.Name == "groups"
+	case "devices":
+		return d.Name == "/dev/pts" && strings.HasSuffix(d.Theirs, " "+unmapped)
 	case mountGroup:
 		return d.at == "/dev/pts" && d.aspect == "file system"
 	case "tree":
@@ -147,7 +195,8 @@ func cgroups(d Difference, c *comparison) bool {
 	const dir = "/sys/fs/cgroup"
 	switch d.Group {
 	case mountGroup:
-		return within(d.at, dir) && (d.Ours == Absent || d.aspect != "" || hasOption(d.Ours, "ro"))
+		place, _, _ := strings.Cut(d.at, " #")
+		return within(place, dir) && (d.Ours == Absent || d.aspect != "" || hasOption(d.Ours, "ro"))
 	case "kernel paths":
 		return d.Name == dir && strings.HasPrefix(d.Ours, "d 0") && strings.HasPrefix(d.Theirs, "d 0")
 	case "writable":

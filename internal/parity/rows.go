@@ -61,7 +61,7 @@ var rows = [...]Row{
 		Why: "a node is the host's, bound without set-id: only root can make one",
 		match: func(d Difference, c *comparison) bool {
 			return d.Group == mountGroup && slices.Contains(nodes, d.at) && c.mountAt(0, d.at).Type == "devtmpfs" &&
-				(d.Theirs == Absent || d.aspect == "options" && moreOptions("nosuid", "noexec")(d, c))
+				(d.Theirs == Absent || d.aspect == "options" && sameBut(d, "nosuid", "noexec"))
 		},
 	},
 	{
@@ -125,7 +125,28 @@ var rows = [...]Row{
 		Name: "modes of tmpcopyup", Field: "mounts[].options", Engines: []string{"crun"},
 		Why: "crun 1.8 makes a tmpfs that it copies to sticky, 1777 without mode=, and so the directories that it makes on the way",
 		match: func(d Difference, c *comparison) bool {
-			return d.Group == "tree" && d.aspect == "mode" && c.holdsTmpfs(1, d.at) && (d.Theirs == "01777" || d.Theirs == "01"+strings.TrimPrefix(d.Ours, "0"))
+			if !c.onTmpfs(1, d) {
+				return false
+			}
+			return d.aspect == "mode" && (d.Theirs == "01777" || d.Theirs == "01"+strings.TrimPrefix(d.Ours, "0")) ||
+				d.Group == "writable" && d.Ours == "EACCES" && d.Theirs == "ok"
+		},
+	},
+	{
+		Name: "umask of tmpcopyup", Field: "mounts[].options", Engines: []string{"runc", "podman"},
+		Why: "runc 1.1 copies directories under its umask, and without their set-id bits",
+		match: func(d Difference, c *comparison) bool {
+			if !c.onTmpfs(1, d) {
+				return false
+			}
+			return d.aspect == "mode" && lost(d.Ours, d.Theirs)&^0o6022 == 0 || d.Group == "writable" && d.Ours == "ok" && d.Theirs == "EACCES"
+		},
+	},
+	{
+		Name: "owner of /dev/null", Field: "process.user.uid", Engines: []string{"crun"},
+		Why: "crun gives the standard streams to the container's user, and with them the node that one of them is",
+		match: func(d Difference, c *comparison) bool {
+			return d.Group == "devices" && d.Name == "/dev/null" && strings.Replace(d.Theirs, c.user(), "0:0", 1) == d.Ours
 		},
 	},
 	{
@@ -184,6 +205,23 @@ var rows = [...]Row{
 			const file = "/etc/hostname"
 			same := c.our("files", file) == c.their("files", file)+`\n`
 			return same && (d.Group == "files" && d.Name == file || d.Path == file && d.aspect == "content")
+		},
+	},
+	{
+		Name: "own group", Field: "process.user.additionalGids", Engines: []string{"podman"},
+		Why: "podman has the user's first group among the further ones as well",
+		match: func(d Difference, c *comparison) bool {
+			_, gid, _ := strings.Cut(c.user(), ":")
+			theirs := slices.DeleteFunc(strings.Fields(d.Theirs), func(g string) bool { return g == gid })
+			return d.Group == "ids" && d.Name == "groups" && slices.Equal(strings.Fields(d.Ours), theirs)
+		},
+	},
+	{
+		Name: "owner of the working directory", Field: "process.cwd", Engines: []string{"podman"},
+		Why: "podman gives one that the image lacks to the user",
+		match: func(d Difference, c *comparison) bool {
+			return d.Path != "" && d.Path == c.our("process", "cwd") && d.aspect == "owner" && d.Theirs == c.user() ||
+				d.Group == "writable" && (d.Name == "working directory" || d.Name == c.our("process", "cwd")) && d.Theirs == "ok" && d.Ours == "EACCES"
 		},
 	},
 	{
