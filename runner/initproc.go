@@ -66,30 +66,10 @@ func initMain(args []string) int {
 		return 125
 	}
 	unix.CloseOnExec(s.SocketFD)
-	err := setKernel(&s)
-	if err == nil && len(s.Handed) > 0 {
-		err = attachHanded(s.HandedFD, string(s.Handed))
-	}
-	if err == nil {
-		err = mountLate(s.Late)
-	}
+	master, slave, err := prepare(&s)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "init:", err)
 		return 125
-	}
-	if s.Reap {
-		fmt.Fprintln(os.Stderr, "init:", reap(&s))
-		return 125
-	}
-	if s.ParentFD != 0 {
-		awaitReaper(s.ParentFD)
-	}
-	master, slave := -1, -1
-	if s.Terminal != nil {
-		if master, slave, err = openTerminal(&s); err != nil {
-			fmt.Fprintln(os.Stderr, "init:", err)
-			return 125
-		}
 	}
 	if sayReady(s.SocketFD, master) != nil || !awaitStart(s.SocketFD) {
 		return 125
@@ -102,6 +82,34 @@ func initMain(args []string) int {
 	msg, _ := json.Marshal(report)
 	unix.Write(s.SocketFD, msg)
 	return report.Code
+}
+
+// prepare makes what has to stand before the sandbox counts as created, and
+// the command's terminal where it has one; -1 is none. As a reaper it returns
+// only with an error.
+func prepare(s *initSpec) (master, slave int, err error) {
+	if s.ParentFD != 0 {
+		awaitReaper(s.ParentFD) // who has made all but the terminal
+	} else {
+		if err := setKernel(s); err != nil {
+			return -1, -1, err
+		}
+		if len(s.Handed) > 0 {
+			if err := attachHanded(s.HandedFD, string(s.Handed)); err != nil {
+				return -1, -1, err
+			}
+		}
+		if err := mountLate(s.Late); err != nil {
+			return -1, -1, err
+		}
+	}
+	if s.Reap {
+		return -1, -1, reap(s)
+	}
+	if s.Terminal == nil {
+		return -1, -1, nil
+	}
+	return openTerminal(s)
 }
 
 // awaitStart reads the start byte. The raw call does not tell the scheduler,
