@@ -1,9 +1,13 @@
 package convert
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // maxID is the largest user or group id: the kernel's are 32 bits wide, but
@@ -192,4 +196,15 @@ func parseID(s string) (uint32, bool) {
 		return 0, false
 	}
 	return uint32(n), true
+}
+
+// ResolveUser gives the ids that a user's text has in the file system, in the
+// syntax of Config.User, and the home directory.
+func ResolveUser(fsys fs.ReadLinkFS, text string) (u specs.User, home string, err error) {
+	c := &conversion{root: Rootfs{FS: fsys}, res: &Result{Origin: map[string]string{}}}
+	found, ok := c.resolveUser("--user", text)
+	if !ok {
+		return u, "", errors.Join(c.faults...)
+	}
+	return specs.User{UID: found.uid, GID: found.gid, AdditionalGids: found.groups}, found.home, nil
 }

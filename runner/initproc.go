@@ -36,6 +36,7 @@ type initSpec struct {
 	ParentFD   int  // told by its end that the parent is a reaper; 0 without one
 	Itself     bool // the program to become is the init's own
 	StartHooks []hookSpec
+	NoNewPrivs bool   // bubblewrap has not set it
 	Seccomp    filter // the last thing before the exec
 	SelfFD     int    // the init's own binary
 	SocketFD   int    // to the runner
@@ -182,6 +183,11 @@ func become(s *initSpec, terminal int) error {
 	}
 	if err := runHooks(s.StartHooks, s.SocketFD); err != nil {
 		return err
+	}
+	if s.NoNewPrivs {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("process.noNewPrivileges: %w", err)
+		}
 	}
 	args, env := texts(s.Args), texts(s.Env)
 	if s.Itself {

@@ -30,6 +30,7 @@ type launch struct {
 	hand  int        // the number of what the stage hands on, in the child
 	sock  int        // our end of the init's socket
 	pasta *pastaLink // nil without pasta
+	init  *initSpec
 
 	maps *lateMaps
 
@@ -158,6 +159,7 @@ func (l *launch) initFiles() (self, spec int, err error) {
 		l.files = append(l.files, stderr)
 	}
 	s.StderrFD = l.number(stderr)
+	l.init = s
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return 0, 0, err

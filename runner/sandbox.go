@@ -55,7 +55,11 @@ type Sandbox struct {
 	master  *os.File // of the command's terminal; nil without one
 	relay   *Relay   // of that terminal, once there is one
 
-	state []byte // for the hooks in the sandbox; nil without any
+	state   []byte    // for the hooks in the sandbox; nil without any
+	start   uint64    // when the kernel started the command's process
+	init    *initSpec // what the init was told
+	record  *os.File  // by which others know the sandbox
+	visitor bool      // a process in the sandbox of another
 
 	mu      sync.Mutex
 	started bool
@@ -70,7 +74,7 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1)}
+	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: l.init}
 	err = l.start(s)
 	l.close() // or our copies would keep the socket and the pipe from ending
 	defer l.pasta.close()
@@ -78,6 +82,11 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 		unix.Close(s.sock)
 		return nil, err
 	}
+	return s.awaitInit(ctx, l)
+}
+
+// awaitInit waits until the init says that it is ready to be started.
+func (s *Sandbox) awaitInit(ctx context.Context, l *launch) (*Sandbox, error) {
 	stop := context.AfterFunc(ctx, s.kill)
 	defer stop()
 	pid, master, err := awaitReady(s.sock)
@@ -92,13 +101,16 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	}
 	s.pid, s.master = pid, master
 	// The init waits for its start byte, so the number can't have passed on.
-	if s.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
+	if s.pidfd, err = unix.PidfdOpen(pid, 0); err == nil {
+		s.start, err = startTime(pid)
+	}
+	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("pidfd of the sandbox's init: %w", err)
 	}
 	err = s.connect(l)
-	if err == nil && c.State != nil {
-		s.state, err = c.State(pid)
+	if err == nil && l.State != nil {
+		s.state, err = l.State(pid)
 	}
 	if err != nil {
 		s.Close()
@@ -133,6 +145,9 @@ func (s *Sandbox) Start() error {
 		return fmt.Errorf("start the command: %w", err)
 	}
 	if len(report) == 0 {
+		if !s.visitor {
+			_ = s.keepRecord() // fails where the command has ended
+		}
 		return nil
 	}
 	failure := new(ExecError)
@@ -236,6 +251,9 @@ func (s *Sandbox) Close() error {
 	s.relay.Close()
 	if s.master != nil {
 		s.master.Close()
+	}
+	if s.record != nil {
+		s.record.Close()
 	}
 	if s.sock >= 0 {
 		unix.Close(s.sock)

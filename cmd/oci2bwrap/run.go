@@ -67,7 +67,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	}
 	defer sandbox.Close()
 	if s.planned.Plan.Process.Terminal {
-		if err := s.attach(sandbox, std, signals); err != nil {
+		if err := attach(sandbox, std, signals, f.quiet); err != nil {
 			return err
 		}
 	}

@@ -13,8 +13,8 @@ import (
 // attach connects the caller's streams with the sandbox's terminal until the
 // sandbox is closed. As podman does, it takes a stdin that is no terminal: its
 // end is typed as one.
-func (s *session) attach(sandbox *runner.Sandbox, std stdio, signals chan<- os.Signal) error {
-	if !isTerminal(std.in) && !s.flags.quiet {
+func attach(sandbox *runner.Sandbox, std stdio, signals chan<- os.Signal, quiet bool) error {
+	if !isTerminal(std.in) && !quiet {
 		fmt.Fprintln(std.err, "oci2bwrap: note: -t: stdin is no terminal; what it says is typed at the command's")
 	}
 	// SIGPIPE as well: a reader of ours that goes must not leave the terminal raw.

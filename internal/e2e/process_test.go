@@ -53,6 +53,9 @@ func start(t *testing.T, bwrapDir, script string, flags ...string) *sandbox {
 	if err := os.Mkdir(s.sync, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(s.sync, 0o777); err != nil { // the command may be another user
+		t.Fatal(err)
+	}
 	args := append([]string{"run", "--quiet", "-v", s.sync + ":/sync"}, flags...)
 	args = append(args, shared("images/tools"), "sh", "-c", strings.ReplaceAll(script, "$MARKER", s.marker))
 	s.Cmd = exec.Command(shared("bin/oci2bwrap"), args...)
