@@ -124,6 +124,10 @@ type Rootfs struct {
 	Dirs []string      // absolute host directories, lowest first; merged they are the root
 	FS   fs.ReadLinkFS // the merged view
 
+	// Upper is the host directory that keeps what is written to the root, and
+	// shows what was; empty where writes vanish. FS shows it.
+	Upper string
+
 	// Whiteouts are those in Dirs, where Dirs are layers.
 	Whiteouts []bwrap.Whiteouts
 

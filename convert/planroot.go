@@ -22,9 +22,12 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.upper(); err != nil {
+		return nil, err
+	}
 	if p.Features.CanOverlay() {
 		return []bwrap.Step{{Op: bwrap.Overlay{
-			Lower: p.root.Dirs, Dst: "/", Points: p.points, Mode: info.Mode() &^ fs.ModeType, Owned: p.root.Owned, Whiteouts: p.root.Whiteouts,
+			Lower: p.root.Dirs, Dst: "/", Points: p.points, Mode: info.Mode() &^ fs.ModeType, Owned: p.root.Owned, Whiteouts: p.root.Whiteouts, Upper: p.root.Upper,
 		}, Why: why}}, nil
 	}
 	if !p.spec.Root.Readonly {
@@ -43,7 +46,20 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 }
 
 // merged says that what the image shows is in no single directory.
-func (r Rootfs) merged() bool { return len(r.Dirs) != 1 || len(r.Whiteouts) > 0 }
+func (r Rootfs) merged() bool { return len(r.Dirs) != 1 || len(r.Whiteouts) > 0 || r.Upper != "" }
+
+// upper checks that writes are kept where they are wished to be.
+func (p *planner) upper() error {
+	switch {
+	case p.root.Upper == "":
+		return nil
+	case p.spec.Root.Readonly:
+		return &hinted{fmt.Errorf("%s: the root is read-only, there is nothing to keep", p.root.Upper), "set root.readonly to false"}
+	case !p.Features.Stage || !p.Features.CanOverlay():
+		return fmt.Errorf("%s: keeping what is written needs overlayfs: %s", p.root.Upper, p.Features.Reason)
+	}
+	return nil
+}
 
 // exploder makes a read-only root without overlayfs: a tmpfs that repeats the
 // directories above missing mount points and binds everything else.

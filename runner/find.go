@@ -15,6 +15,8 @@ func remedy(text string) string {
 		{"setting up uid map", remedyUserNamespace},
 		{"/dev/net/tun", remedyTun}, {"tun socket", remedyTun}, {"tun device", remedyTun},
 		{"Failed to bind", "choose other ports of the host's: these are taken, or below net.ipv4.ip_unprivileged_port_start"},
+		{noUpper, "name a directory on another file system, on ext4, xfs or btrfs"},
+		{tooDeep, "put the image, or the cache with --cache-dir, on a file system that is no overlay, or install fuse-overlayfs"},
 		// The init has to run where no shared library is.
 		{"execvp /proc/self/fd/", linkedDynamically},
 	} {

@@ -258,6 +258,9 @@ func (l *launch) enterStage() error {
 }
 
 func (l *launch) explain(err error) error {
+	if hint := remedy(err.Error()); hint != "" {
+		return &Error{Msg: err.Error(), Remedy: hint}
+	}
 	if !l.Private || l.Real {
 		return err
 	}

@@ -13,9 +13,8 @@ import (
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
-// overlay mounts an overlay whose upper layer is on the stage's tmpfs. The
-// upper layer decides owner and mode of what it holds, so it repeats those of
-// the directories below it.
+// overlay mounts an overlay whose upper layer is on the stage's tmpfs, or in
+// the directory that keeps the writes.
 func (m *stageMounter) overlay(o bwrap.Overlay) error {
 	if o.Merged {
 		o.Lower = []string{filepath.Join(m.root, o.Dst)}
@@ -27,60 +26,26 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 		}
 		o.Lower = lower
 	}
-	upper, work, err := m.layer(o.Size)
+	l, err := m.layers(o)
 	if err != nil {
 		return err
 	}
-	if err := mirror(upper, o.Lower, "."); err != nil {
-		return fmt.Errorf("overlay: %w", err)
-	}
-	if o.Owner != nil {
-		if err := os.Lchown(upper, o.Owner.UID, o.Owner.GID); err != nil && !isUnmapped(err) {
+	if !l.filled {
+		if err := l.fill(o); err != nil {
 			return err
 		}
 	}
-	if err := os.Chmod(upper, o.Mode); err != nil {
+	opts, err := l.options(m.userNamespace)
+	if err != nil {
 		return err
 	}
-	for _, p := range o.Points {
-		if err := makePoint(upper, o, p); err != nil {
-			return fmt.Errorf("mount point %s: %w", p.Path, err)
-		}
-	}
-	lower := slices.Clone(o.Lower)
-	slices.Reverse(lower) // overlayfs wants the topmost first
-	for i, l := range lower {
-		lower[i] = escapeOverlay(l)
-	}
-	opts := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + escapeOverlay(upper) + ",workdir=" + escapeOverlay(work)
-	if m.userNamespace {
-		opts += ",userxattr"
-	}
-	if len(opts) > 4000 {
-		// mount(2) copies one page and cuts the rest off without a word.
-		return fmt.Errorf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts))
-	}
 	if err := m.mount(o.Dst, "overlay", mountFlags(o.Attr), opts); err != nil {
-		return fmt.Errorf("overlay: %w", err)
+		return l.explain(err)
+	}
+	if l.filled {
+		return m.points(o)
 	}
 	return nil
-}
-
-// layer makes a work directory and a name for an upper one beside it. One of
-// limited size is on a tmpfs of its own.
-func (m *stageMounter) layer(size int64) (upper, work string, err error) {
-	upper, work = m.next("upper"), m.next("work")
-	if size > 0 {
-		dir := m.next("layer")
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return "", "", err
-		}
-		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("mode=0700,size=%d", size)); err != nil {
-			return "", "", fmt.Errorf("tmpfs of %d bytes: %w", size, err)
-		}
-		upper, work = filepath.Join(dir, "upper"), filepath.Join(dir, "work")
-	}
-	return upper, work, os.Mkdir(work, 0o700)
 }
 
 // makePoint makes a mount point in the upper layer, and the directories on

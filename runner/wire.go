@@ -89,7 +89,7 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 			w.Attr, w.Words = o.Attr, exactly(o.Data)
 		case bwrap.Overlay:
 			w.Kind, w.Lower, w.Mode, w.Merged = "overlay", exactly(o.Lower), o.Mode, o.Merged
-			w.Size, w.Attr = o.Size, o.Attr
+			w.Size, w.Attr, w.Src = o.Size, o.Attr, exact(o.Upper)
 			w.Owner = o.Owner
 			for _, h := range o.Whiteouts {
 				w.Whiteouts = append(w.Whiteouts, wireWhiteouts{h.Lower, exactly(h.Markers), exactly(h.Hidden), exactly(h.Opaque)})
@@ -157,7 +157,7 @@ func (w wireOp) op() (bwrap.Op, error) {
 		}
 		return t, nil
 	case "overlay":
-		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Owner: w.Owner, Size: w.Size, Attr: w.Attr}
+		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Owner: w.Owner, Size: w.Size, Attr: w.Attr, Upper: string(w.Src)}
 		for _, h := range w.Whiteouts {
 			o.Whiteouts = append(o.Whiteouts, bwrap.Whiteouts{Lower: h.Lower, Markers: texts(h.Markers), Hidden: texts(h.Hidden), Opaque: texts(h.Opaque)})
 		}

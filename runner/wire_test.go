@@ -16,7 +16,7 @@ func TestStageSpecIsExact(t *testing.T) {
 	want := &bwrap.Stage{Dir: odd, Ops: []bwrap.Op{
 		bwrap.Overlay{Lower: []string{odd, "/b"}, Dst: "/", Mode: 0o755, Points: []bwrap.Point{{Path: odd, File: true}},
 			Whiteouts: []bwrap.Whiteouts{{Lower: 1, Markers: []string{odd}, Hidden: []string{odd}, Opaque: []string{"."}}}},
-		bwrap.Overlay{Lower: []string{}, Dst: odd, Merged: true, Size: 1 << 20, Attr: bwrap.NoAtime},
+		bwrap.Overlay{Lower: []string{}, Dst: odd, Merged: true, Upper: odd, Size: 1 << 20, Attr: bwrap.NoAtime},
 		bwrap.Bind{Src: odd, Dst: odd, ReadOnly: true, Devices: true, Attr: bwrap.NoExec | bwrap.Single},
 		bwrap.Tmpfs{Dst: odd, Mode: 0o1777, Size: 5, UID: 1, GID: 2, Attr: bwrap.NoAtime, Data: []string{"nr_inodes=5"}},
 		bwrap.File{Dst: odd, Mode: 0o644, Data: []byte("\x00\xff"), ReadOnly: true, Attr: bwrap.NoExec},

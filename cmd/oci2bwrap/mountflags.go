@@ -21,6 +21,7 @@ type mountFlags struct {
 	sysctls      []string
 	readOnly     bool
 	writable     bool
+	upperDir     string
 
 	mountSet *pflag.FlagSet
 }
@@ -35,12 +36,16 @@ func (f *mountFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "set `NAME=VALUE` in the sandbox's own namespaces")
 	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
 	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
+	fs.StringVar(&f.upperDir, "upper", "", "keep what is written to the root in `directory`, and take it up again; implies --writable")
 }
 
 // check refuses what flags alone show to be wrong.
 func (f *mountFlags) check() error {
 	if f.mountSet.Changed("read-only") && f.mountSet.Changed("writable") && f.readOnly == f.writable {
 		return errors.New("--read-only and --writable contradict each other")
+	}
+	if f.upperDir != "" && (f.mountSet.Changed("read-only") && f.readOnly || f.mountSet.Changed("writable") && !f.writable) {
+		return errors.New("--upper: there is nothing to keep of a root that can't be written to")
 	}
 	switch convert.ImageVolumes(f.imageVolumes) {
 	case convert.SeedVolumes, convert.EmptyVolumes, convert.IgnoreVolumes:
@@ -49,8 +54,8 @@ func (f *mountFlags) check() error {
 	return fmt.Errorf("--volumes: %q is not supported (has: seed, empty, ignore)", f.imageVolumes)
 }
 
-// wantsWritable is --writable, or its other spelling --read-only=false.
-func (f *mountFlags) wantsWritable() bool { return f.writable || !f.readOnly }
+// wantsWritable is --writable, its other spelling --read-only=false, or --upper.
+func (f *mountFlags) wantsWritable() bool { return f.writable || !f.readOnly || f.upperDir != "" }
 
 // options fills in what convert takes.
 func (f *mountFlags) options(o *convert.Options) error {

@@ -85,7 +85,10 @@ func (t planPrinter) describe(op bwrap.Op) string {
 		if o.Merged {
 			text = "the image's " + o.Dst
 		}
-		if o.Dst != "/" || !t.result.Spec.Root.Readonly {
+		switch {
+		case o.Upper != "":
+			text += ", writes are kept in " + o.Upper
+		case o.Dst != "/" || !t.result.Spec.Root.Readonly:
 			text += ", writes vanish"
 		}
 		return text

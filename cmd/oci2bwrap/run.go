@@ -93,6 +93,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 
 // create makes everything ready up to the command's start.
 func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.Sandbox, error) {
+	s.running = true
 	if err := s.unpack(ctx, a); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,8 @@ type session struct {
 	image     *layout.Image
 	root      *layout.Rootfs
 	rootfs    convert.Rootfs
+	running   bool          // the sandbox is not just described
+	kept      *upperDir     // of --upper
 	storeNote *convert.Note // about the store, where there is something to say
 	host      convert.Host
 	result    *convert.Result
@@ -52,6 +54,7 @@ func newSession(f *containerFlags, std stdio) (*session, error) {
 }
 
 func (s *session) close() {
+	s.kept.close()
 	if s.root != nil {
 		s.root.Close()
 	}
@@ -86,6 +89,9 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 		return err
 	}
 	if s.rootfs, err = viewOf(s.root, s.standing.root); err != nil {
+		return err
+	}
+	if err := s.upper(); err != nil {
 		return err
 	}
 	if err = s.store(ctx); err == nil && s.rootfs.Store != nil && s.standing.confined {

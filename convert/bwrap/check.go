@@ -78,6 +78,9 @@ func sources(op Op) []string {
 	case Bind:
 		return []string{o.Src}
 	case Overlay:
+		if o.Upper != "" {
+			return append([]string{o.Upper}, o.Lower...)
+		}
 		return o.Lower
 	case Closure:
 		paths := make([]string, len(o.Paths))

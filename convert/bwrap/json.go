@@ -13,6 +13,7 @@ type stepJSON struct {
 	Src       string   `json:"src,omitempty"`
 	Lower     []string `json:"lower,omitempty"` // lowest first
 	Merged    bool     `json:"merged,omitempty"`
+	Upper     string   `json:"upper,omitempty"`
 	Whiteouts int      `json:"whiteouts,omitempty"` // how many there are in lower
 	Points    []string `json:"points,omitempty"`
 	Paths     []string `json:"paths,omitempty"` // of a closure, on the host
@@ -38,7 +39,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Mode, j.Size, j.UID, j.GID = octal(o.Mode), o.Size, o.UID, o.GID
 		j.Options = append(o.Attr.Words(), o.Data...)
 	case Overlay:
-		j.Lower, j.Merged, j.Size, j.Options = o.Lower, o.Merged, o.Size, o.Attr.Words()
+		j.Lower, j.Merged, j.Upper, j.Size, j.Options = o.Lower, o.Merged, o.Upper, o.Size, o.Attr.Words()
 		for _, w := range o.Whiteouts {
 			j.Whiteouts += len(w.Hidden) + len(w.Opaque)
 		}

@@ -229,6 +229,8 @@ func (l *lowering) overlay(o Overlay) error {
 		return fmt.Errorf("%s: bubblewrap has no overlay here, and there is no mount namespace to make one in: %s", o.Dst, l.Features.Reason)
 	case o.Merged || len(o.Whiteouts) > 0:
 		return fmt.Errorf("%s: bubblewrap can't merge layers with whiteouts, and there is no mount namespace to do it in: %s", o.Dst, l.Features.Reason)
+	case o.Upper != "":
+		return fmt.Errorf("%s: the writes can't be kept in %s without a mount namespace to prepare it in: %s", o.Dst, o.Upper, l.Features.Reason)
 	case !o.Owned:
 		return fmt.Errorf("%s: bubblewrap can't make mount points in directories of another owner", o.Dst)
 	case overlayLength(o.Lower) > maxOverlayOptions:
@@ -241,7 +243,11 @@ func (l *lowering) overlay(o Overlay) error {
 	for _, lower := range o.Lower {
 		words = append(words, "--overlay-src", lower)
 	}
-	l.add(append(words, "--tmp-overlay", o.Dst)...)
+	if o.Upper != "" {
+		l.add(append(words, "--overlay", path.Join(o.Upper, "upper"), path.Join(o.Upper, "work"), o.Dst)...)
+	} else {
+		l.add(append(words, "--tmp-overlay", o.Dst)...)
+	}
 	l.add("--chmod", octal(o.Mode), o.Dst)
 	for _, p := range o.Points {
 		if !p.File { // bubblewrap makes the file under a bound file itself

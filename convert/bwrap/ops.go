@@ -55,6 +55,11 @@ type Overlay struct {
 	// take effect as either means it.
 	Whiteouts []Whiteouts
 
+	// Upper, where it is not empty, is a host directory that keeps the writes:
+	// "upper" in it takes the place of the layer in memory, and "work" is
+	// overlayfs' own. Only a stage can make its Points.
+	Upper string
+
 	// Merged stands for a Lower that is what the steps before show at Dst:
 	// the merge of several roots. Only a stage can make it.
 	Merged bool
