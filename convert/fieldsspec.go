@@ -73,7 +73,7 @@ var specFields = [...]fieldRow{
 	{Path: "linux.resources.unified", Class: Refused, Effect: Weakens, How: noCgroup},
 	{Path: "linux.cgroupsPath", Class: Refused, Effect: Lacks, How: noCgroup},
 	{Path: "linux.namespaces[].type", Class: Approximated, How: "pid, ipc, uts, network, cgroup and user; the mount and pid namespaces are always new (a gap where no pid namespace is named), without root the user namespace is too; a time namespace is a gap"},
-	{Path: "linux.namespaces[].path", Class: Refused, Effect: Lacks, How: "joining a namespace is " + notYet + "; a new one is made"},
+	{Path: "linux.namespaces[].path", Class: Approximated, How: "root joins those of network, ipc, uts and cgroup; any other, and an ordinary user's, is a gap: a new one is made"},
 	{Path: "linux.devices[].path", Class: Honoured, How: "below /dev"},
 	{Path: "linux.devices[].type", Class: Honoured, How: "c, b, u, p. Real root makes the node; for others the host's node of the same path and numbers is bound, and where there is none it is a gap"},
 	{Path: "linux.devices[].major", Class: Honoured, How: "as type"},

@@ -30,6 +30,11 @@ func TestSpaces(t *testing.T) {
 		gaps       []string // Field and Effect of those from here
 	}{
 		{"root", Host{}, []specs.LinuxNamespace{pid}, nil, false, nil},
+		{"joined", Host{}, []specs.LinuxNamespace{pid, {Type: specs.NetworkNamespace, Path: "/n"}}, nil, false, nil},
+		{"joined with names", Host{}, []specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/p"}, {Type: specs.UTSNamespace, Path: "/u"}}, nil, false,
+			[]string{"linux.namespaces[0].path not available"}},
+		{"joined by a user", Host{UID: 7, GID: 7}, []specs.LinuxNamespace{pid, user, {Type: specs.IPCNamespace, Path: "/i"}}, single(0, 7), true,
+			[]string{"linux.namespaces[2].path not available"}},
 		{"root without pid", Host{}, nil, nil, false, []string{"linux.namespaces not available"}},
 		{"user", Host{UID: 7, GID: 7}, []specs.LinuxNamespace{pid, user}, single(0, 7), true, nil},
 		{"user without one", Host{UID: 7, GID: 7}, []specs.LinuxNamespace{pid}, nil, true, nil},

@@ -224,6 +224,9 @@ func (l *launch) start(s *Sandbox) error {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 		err := l.enterStage()
 		if err == nil {
+			err = join(l.Command.Join)
+		}
+		if err == nil {
 			// What the caller has open is not for the sandbox.
 			unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 			err = s.fork(l)

@@ -38,6 +38,8 @@ type Command struct {
 	Sysctl     []Sysctl // what the init sets, before Late
 	Domainname string
 
+	Join []Join // what the runner enters before it starts bubblewrap
+
 	// KeepGroups says that supplementary groups can't be set: the user
 	// namespace maps a single id.
 	KeepGroups bool
@@ -81,7 +83,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 			return nil, err
 		}
 	}
-	l.cmd.Sysctl, l.cmd.Domainname = p.Sysctl, p.Namespaces.Domainname
+	l.cmd.Sysctl, l.cmd.Domainname, l.cmd.Join = p.Sysctl, p.Namespaces.Domainname, p.Namespaces.Join
 	l.process(p)
 
 	n := 0

@@ -119,6 +119,10 @@ type Namespaces struct {
 	UIDMap []IDMapping `json:"uidMap,omitempty"`
 	GIDMap []IDMapping `json:"gidMap,omitempty"`
 
+	// Join are those that are entered before bubblewrap is started, instead of
+	// new ones.
+	Join []Join `json:"join,omitempty"`
+
 	Hostname string `json:"hostname,omitempty"` // needs UTS
 
 	Domainname string `json:"domainname,omitempty"` // needs UTS
@@ -136,6 +140,14 @@ type IDMapping struct {
 	Inside  uint32 `json:"inside"`
 	Outside uint32 `json:"outside"`
 	Size    uint32 `json:"size"`
+}
+
+// Join is a namespace of the host's. Kind is "network", "ipc", "uts" or
+// "cgroup"; Field is the place in the Spec, for messages.
+type Join struct {
+	Kind  string `json:"kind"`
+	Path  string `json:"path"`
+	Field string `json:"-"`
 }
 
 // Step is one operation and the reason for it, for people: the config field,
