@@ -60,18 +60,8 @@ func stageMain(args []string) int {
 		if err := readJSON(args[0], &spec); err != nil {
 			return fmt.Errorf("stage: %w", err)
 		}
-		s, err := spec.stage()
-		if err != nil {
+		if err := spec.mount(); err != nil {
 			return err
-		}
-		handed, err := mountStage(s, true)
-		if err != nil {
-			return err
-		}
-		if handed >= 0 {
-			if err := unix.Dup3(handed, spec.HandedFD, 0); err != nil {
-				return fmt.Errorf("stage: hand on: %w", err)
-			}
 		}
 		if len(args) == 1 {
 			return nil // a trial
@@ -81,7 +71,7 @@ func stageMain(args []string) int {
 				return err
 			}
 		}
-		err = unix.Exec(args[1], args[1:], nil)
+		err := unix.Exec(args[1], args[1:], nil)
 		return fmt.Errorf("stage: exec %s: %w", args[1], err)
 	}()
 	if err != nil {

@@ -17,6 +17,7 @@ func remedy(text string) string {
 		{"Failed to bind", "choose other ports of the host's: these are taken, or below net.ipv4.ip_unprivileged_port_start"},
 		{noUpper, "name a directory on another file system, on ext4, xfs or btrfs"},
 		{tooDeep, "put the image, or the cache with --cache-dir, on a file system that is no overlay, or install fuse-overlayfs"},
+		{procRefused, remedyProc},
 		// The init has to run where no shared library is.
 		{"execvp /proc/self/fd/", linkedDynamically},
 	} {
@@ -28,6 +29,15 @@ func remedy(text string) string {
 }
 
 const linkedDynamically = "this oci2bwrap is linked dynamically: build it with CGO_ENABLED=0"
+
+// procRefused is in what bubblewrap says where the kernel keeps procfs from a
+// user namespace because parts of the one around it are hidden.
+const procRefused = "Can't mount proc"
+
+const remedyProc = "parts of /proc are masked here, as in a container: start that with --security-opt unmask=ALL (podman) " +
+	"or --security-opt systempaths=unconfined (docker)"
+
+const remedyRoot = "this is root without CAP_SYS_ADMIN, as in a container: start that with --cap-add SYS_ADMIN, or oci2bwrap as another user"
 
 const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
 	"kernel.apparmor_restrict_unprivileged_userns), or run as root"

@@ -85,8 +85,8 @@ func newLaunch(c Config) (_ *launch, err error) {
 		return nil, err
 	}
 	argv := []string{c.Bwrap, "--args", strconv.Itoa(args), "--", "/proc/self/fd/" + strconv.Itoa(self), initWord, strconv.Itoa(spec)}
-	if c.Command.Stage != nil && !c.Real {
-		if argv, err = l.stageArgv(argv); err != nil {
+	if proc := foreignProc(); c.Command.Stage != nil && (proc || !c.Real) {
+		if argv, err = l.stageArgv(argv, proc); err != nil {
 			return nil, err
 		}
 		l.env = childEnv
@@ -168,12 +168,23 @@ func (l *launch) initFiles() (self, spec int, err error) {
 	return s.SelfFD, spec, err
 }
 
-func (l *launch) stageArgv(argv []string) ([]string, error) {
-	fd := 0
-	if l.pasta != nil {
-		fd = l.number(l.pasta.theirs)
+// stageArgv puts a process of ours in front of bubblewrap. For real root it has
+// no more to do than to mount a procfs, which takes a process that is in the
+// pid namespace already.
+func (l *launch) stageArgv(argv []string, proc bool) ([]string, error) {
+	spec := &stageSpec{}
+	if !l.Real {
+		var err error
+		if spec, err = newStageSpec(l.Command.Stage); err != nil {
+			return nil, err
+		}
+		spec.HandedFD = l.hand
+		if l.pasta != nil {
+			spec.PastaFD = l.number(l.pasta.theirs)
+		}
 	}
-	stage, err := l.pass(stageFile(l.Command.Stage, l.hand, fd))
+	spec.Proc = proc
+	stage, err := l.pass(stageFile(spec))
 	if err != nil {
 		return nil, err
 	}
@@ -181,13 +192,7 @@ func (l *launch) stageArgv(argv []string) ([]string, error) {
 }
 
 // stageFile is what the stage process reads.
-func stageFile(s *bwrap.Stage, hand, pastaFD int) (*os.File, error) {
-	spec, err := newStageSpec(s)
-	if err != nil {
-		return nil, err
-	}
-	spec.HandedFD = hand
-	spec.PastaFD = pastaFD
+func stageFile(spec *stageSpec) (*os.File, error) {
 	doc, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err

@@ -90,7 +90,8 @@ func (p Prober) key() (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)[:12]), nil
 }
 
-func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
+// options asks bubblewrap for its options, which have to be enough.
+func (p Prober) options(ctx context.Context) (bwrap.Features, error) {
 	var f bwrap.Features
 	help := exec.CommandContext(ctx, p.Bwrap, "--help")
 	help.Env = []string{}
@@ -100,6 +101,14 @@ func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
 	}
 	if missing := lacking(f); len(missing) > 0 {
 		return f, &Error{Msg: fmt.Sprintf("%s is too old: it lacks %s", p.Bwrap, strings.Join(missing, ", ")), Remedy: "install bubblewrap 0.8 or later"}
+	}
+	return f, nil
+}
+
+func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
+	f, err := p.options(ctx)
+	if err != nil {
+		return f, err
 	}
 	if err := p.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true}); err != nil {
 		f.Reason = err.Error()
@@ -143,7 +152,11 @@ func (p Prober) try(op bwrap.Op) error {
 		}()
 		return <-done
 	}
-	spec, err := stageFile(s, 0, 0)
+	doc, err := newStageSpec(s)
+	if err != nil {
+		return err
+	}
+	spec, err := stageFile(doc)
 	if err != nil {
 		return err
 	}

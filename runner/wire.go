@@ -33,8 +33,9 @@ type stageSpec struct {
 	Dir      exact
 	Ops      []wireOp
 	Handed   exact
-	HandedFD int // the number that the init knows it by
-	PastaFD  int `json:",omitempty"` // the socket of a helper to be started; 0 is none
+	HandedFD int  // the number that the init knows it by
+	PastaFD  int  `json:",omitempty"` // the socket of a helper to be started; 0 is none
+	Proc     bool // mount a procfs of this process's pid namespace over /proc
 }
 
 // wireOp is any operation of a stage.

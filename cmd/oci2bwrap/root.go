@@ -43,7 +43,7 @@ IMAGE is a path, recognised by its content:
 		}
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(std), newExecCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newExportCmd(std), newInspectCmd(std), newCacheCmd(std), newParityCmd(std), newVersionCmd(std))
+	cmd.AddCommand(newRunCmd(std), newExecCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newExportCmd(std), newInspectCmd(std), newCacheCmd(std), newDoctorCmd(std), newParityCmd(std), newVersionCmd(std))
 	return cmd
 }
 
