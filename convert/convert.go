@@ -20,6 +20,7 @@ type Options struct {
 	Env        []string // NAME=VALUE, after the image's, last wins
 	Workdir    string   // replaces WorkingDir
 	User       string   // replaces User, same syntax
+	Groups     []string // more groups of the user, by name or number
 	Hostname   string
 	Network    Network
 	AddHosts   []HostEntry // --add-host

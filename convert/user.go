@@ -43,6 +43,11 @@ func (c *conversion) user() user {
 	if !ok {
 		u = user{home: "/"}
 	}
+	for _, group := range c.o.Groups {
+		if gid := c.extraGroup(group); !slices.Contains(u.groups, gid) {
+			u.groups = append(u.groups, gid)
+		}
+	}
 	umask := uint32(0o022)
 	if c.o.Umask != nil {
 		umask = *c.o.Umask
@@ -51,6 +56,21 @@ func (c *conversion) user() user {
 	p.UID, p.GID, p.Umask, p.AdditionalGids = u.uid, u.gid, &umask, u.groups
 	c.res.Origin["process.user"] = origin
 	return u
+}
+
+// extraGroup is a group of --group-add.
+func (c *conversion) extraGroup(group string) uint32 {
+	const field = "--group-add"
+	switch {
+	case c.hasNUL(field, group):
+		return 0
+	case group == "":
+		c.fault(field, "a group is needed, by name or number")
+		return 0
+	case digits(group):
+		return c.lookGroup(field, group, nil)
+	}
+	return c.lookGroup(field, group, c.accounts("/etc/group"))
 }
 
 func (c *conversion) resolveUser(field, text string) (user, bool) {

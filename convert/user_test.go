@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -192,4 +193,24 @@ func FuzzAccounts(f *testing.F) {
 			t.Errorf("%q\ngot  %q\nwant %q", data, got, want)
 		}
 	})
+}
+
+func TestExtraGroups(t *testing.T) {
+	root := Rootfs{FS: fstest.MapFS{
+		"etc/passwd": {Data: []byte("app:x:33:33::/:/\n")},
+		"etc/group":  {Data: []byte("a:x:5:app\nb:x:6:\n")},
+	}}
+	img := ispec.Image{Config: ispec.ImageConfig{User: "app", Cmd: []string{"sh"}}}
+	res, err := Spec(img, root, Host{}, Options{Groups: []string{"b", "7", "a", "7"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Spec.Process.User.AdditionalGids; !slices.Equal(got, []uint32{5, 6, 7}) {
+		t.Errorf("%v", got)
+	}
+	for _, group := range []string{"c", "", "a\x00", "99999999999"} {
+		if _, err := Spec(img, root, Host{}, Options{Groups: []string{group}}); err == nil || !strings.Contains(err.Error(), "--group-add") {
+			t.Errorf("%q: %v", group, err)
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 // options turns the flags and the COMMAND into what convert takes.
 func (f *containerFlags) options(command []string) (convert.Options, error) {
 	o := convert.Options{
-		Command: command, Workdir: f.workdir, User: f.user,
+		Command: command, Workdir: f.workdir, User: f.user, Groups: f.groups,
 	}
 	if err := f.processFlags.options(&o); err != nil {
 		return o, err

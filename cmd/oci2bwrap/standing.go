@@ -29,7 +29,7 @@ type standing struct {
 // here tells the standing of this process. With single it is made to use a
 // namespace of a single id, whatever else it could.
 func here(entered *runner.Inside, single bool) (standing, error) {
-	s := standing{entered: entered, confined: confined()}
+	s := standing{entered: entered, confined: entered != nil || confined()} // the map can be that of the first namespace
 	switch {
 	case single:
 		s.confined = true

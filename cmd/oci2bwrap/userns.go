@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,14 +21,19 @@ import (
 // usernsFlags say which ids a sandbox has.
 type usernsFlags struct {
 	userns string
+	groups []string
 }
 
 func (f *usernsFlags) AddFlags(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.groups, "group-add", nil, "one more `group` of the user, by name or number")
 	fs.StringVar(&f.userns, "userns", "", "ids of the sandbox: `host`, range (the caller's and its subordinate ids), keep-id (the same, the caller's its own) or single\n"+
 		"(default: host for root; for others range where /etc/subuid and /etc/subgid give ids, else single)")
 }
 
 func (f *usernsFlags) check() error {
+	if slices.Contains(f.groups, "keep-groups") {
+		return &hinted{errors.New("--group-add keep-groups: the caller's groups have no ids in a sandbox"), "name the groups of the image that are wanted"}
+	}
 	switch f.userns {
 	case "", "host", "range", "keep-id", "single":
 		return nil

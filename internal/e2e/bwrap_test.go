@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -42,5 +43,7 @@ func environment(t testing.TB, bwrapDir, work string) []string {
 		"IMAGES=" + shared("images"),
 		"NIX_IMAGES=" + shared("nix"),
 		"HOST_SECRET=of the host",
+		"UID=" + strconv.Itoa(os.Getuid()),
+		"GID=" + strconv.Itoa(os.Getgid()),
 	}
 }
