@@ -27,9 +27,20 @@ type record struct {
 	Limits  []rlimit // of the sandbox's processes, where Init sets none
 }
 
-// keepRecord makes the record of a running sandbox. init is what its init was
-// told.
+// Running is the sandbox as another process finds it.
+func (s *Sandbox) Running() (*Running, error) { return s.describe().open() }
+
+// keepRecord has the record open as long as the sandbox is.
 func (s *Sandbox) keepRecord() error {
+	doc, err := json.Marshal(s.describe())
+	if err != nil {
+		return err
+	}
+	s.record, err = memfd(recordName, doc)
+	return err
+}
+
+func (s *Sandbox) describe() *record {
 	r := record{Version: recordVersion, PID: s.pid, Start: s.start, Init: *s.init}
 	r.Init.Late, r.Init.Sysctl, r.Init.Domainname, r.Init.Handed, r.Init.StartHooks, r.Init.Reap = nil, nil, nil, nil, nil, false
 	for _, n := range rlimits {
@@ -39,12 +50,7 @@ func (s *Sandbox) keepRecord() error {
 			r.Limits = append(r.Limits, rlimit{Resource: n, Soft: l.Cur, Hard: l.Max})
 		}
 	}
-	doc, err := json.Marshal(&r)
-	if err != nil {
-		return err
-	}
-	s.record, err = memfd(recordName, doc)
-	return err
+	return &r
 }
 
 // startTime reads when a process was started: field 22 of /proc/PID/stat, the

@@ -230,6 +230,9 @@ func (s *Sandbox) Wait() (Status, error) {
 	return Status{Code: s.status.ExitStatus()}, nil
 }
 
+// Done is closed when everything in the sandbox has ended.
+func (s *Sandbox) Done() <-chan struct{} { return s.ended }
+
 // hasEnded says whether everything in the sandbox has ended.
 func (s *Sandbox) hasEnded() bool {
 	select {

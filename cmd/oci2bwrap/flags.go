@@ -33,6 +33,7 @@ func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
 type containerFlags struct {
 	imageFlags
 	processFlags
+	health healthFlags
 	networkFlags
 	securityFlags
 	usernsFlags
@@ -51,6 +52,7 @@ type containerFlags struct {
 func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.imageFlags.AddFlags(fs)
 	f.processFlags.AddFlags(fs)
+	f.health.AddFlags(fs)
 	f.networkFlags.AddFlags(fs)
 	f.securityFlags.AddFlags(fs)
 	f.usernsFlags.AddFlags(fs)
@@ -102,5 +104,5 @@ func (f *containerFlags) check() error {
 	if err := f.mountFlags.check(); err != nil {
 		return err
 	}
-	return errors.Join(f.processFlags.check(), f.storeFlags.check())
+	return errors.Join(f.processFlags.check(), f.health.check(), f.storeFlags.check())
 }

@@ -11,6 +11,7 @@ import (
 	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 	"github.com/oci2bwrap/oci2bwrap/layout"
 )
@@ -111,13 +112,7 @@ func inspectText(out io.Writer, found *layout.Inspection) error {
 // inspectConfig writes what of the config a run depends on. Docker's
 // Healthcheck is no part of the image-spec.
 func inspectConfig(row func(label, text string), raw json.RawMessage) {
-	var config struct {
-		ispec.Image
-		Config struct {
-			ispec.ImageConfig
-			Healthcheck *struct{ Test []string }
-		} `json:"config"`
-	}
+	var config ispec.Image
 	if json.Unmarshal(raw, &config) != nil {
 		return // layout has read it; what it could not, Problem says
 	}
@@ -138,12 +133,23 @@ func inspectConfig(row func(label, text string), raw json.RawMessage) {
 	}
 	row("ports", strings.Join(slices.Sorted(maps.Keys(c.ExposedPorts)), " "))
 	row("stopsignal", c.StopSignal)
-	if c.Healthcheck != nil {
-		row("healthcheck", words(c.Healthcheck.Test))
-	}
+	row("healthcheck", healthText(raw))
 	for _, name := range slices.Sorted(maps.Keys(c.Labels)) {
 		row("label", name+"="+c.Labels[name])
 	}
+}
+
+// healthText is the healthcheck as it would be run.
+func healthText(raw json.RawMessage) string {
+	h, err := convert.ParseHealthcheck(raw)
+	if err != nil {
+		return err.Error()
+	}
+	if h == nil {
+		return ""
+	}
+	d := h.WithDefaults()
+	return fmt.Sprintf("%s  (interval %s, timeout %s, start period %s, retries %d)", words(d.Args), d.Interval, d.Timeout, d.StartPeriod, d.Retries)
 }
 
 func words(args []string) string {

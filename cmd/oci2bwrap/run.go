@@ -81,9 +81,17 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err != nil {
 		return err
 	}
+	var answer <-chan verdict
+	if s.health != nil {
+		s.health.sandbox = sandbox
+		answer = s.health.watch(ctx, signals)
+	}
 	status, err := sandbox.Supervise(signals, runner.Policy{StopSignal: syscall.Signal(stop), StopTimeout: f.timeout()})
 	if err != nil {
 		return err
+	}
+	if s.health != nil {
+		return s.health.watched(status, answer, std.err)
 	}
 	if status.Code != 0 {
 		return exitStatus(status.Code)
@@ -96,6 +104,13 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	s.running = true
 	if err := s.unpack(ctx, a); err != nil {
 		return nil, err
+	}
+	health, err := s.flags.health.of(s.image.RawConfig)
+	if err != nil {
+		return nil, err
+	}
+	if health != nil {
+		s.health = &healthCheck{Healthcheck: *health}
 	}
 	if err := s.convert(a.command); err != nil {
 		return nil, err

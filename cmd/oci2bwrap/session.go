@@ -37,6 +37,7 @@ type session struct {
 	life     *lifecycle // once there is a sandbox
 	bwrap    string
 	features bwrap.Features
+	health   *healthCheck // nil where none is wanted
 	planned  *convert.Planned
 	command  *bwrap.Command
 }
