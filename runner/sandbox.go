@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -61,14 +62,20 @@ type Sandbox struct {
 	record  *os.File  // by which others know the sandbox
 	visitor bool      // a process in the sandbox of another
 
+	unbind func() bool // from the context
+	cut    atomic.Bool // by the context's end
+	cause  func() error
+
+	fds     sync.Mutex // held while pidfds are used by the context's end, or closed
 	mu      sync.Mutex
 	started bool
 	report  chan *ExecError // one value after Start: nil when the command was executed
 }
 
 // Create makes the sandbox and returns when everything in it is mounted, its
-// network is up, and its init waits. A context that ends before Start kills it; so does the end
-// of this process at any time.
+// network is up, and its init waits. The end of the context kills the sandbox,
+// created or running, and is then the error of Wait; so does the end of this
+// process.
 func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	l, err := newLaunch(c)
 	if err != nil {
@@ -87,13 +94,16 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 
 // awaitInit waits until the init says that it is ready to be started.
 func (s *Sandbox) awaitInit(ctx context.Context, l *launch) (*Sandbox, error) {
-	stop := context.AfterFunc(ctx, s.kill)
-	defer stop()
+	s.cause = ctx.Err
+	s.unbind = context.AfterFunc(ctx, func() {
+		if !s.hasEnded() {
+			s.cut.Store(true)
+			s.kill()
+		}
+	})
 	pid, master, err := awaitReady(s.sock)
 	if err != nil {
-		s.kill()
-		<-s.ended
-		unix.Close(s.sock)
+		s.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -101,7 +111,10 @@ func (s *Sandbox) awaitInit(ctx context.Context, l *launch) (*Sandbox, error) {
 	}
 	s.pid, s.master = pid, master
 	// The init waits for its start byte, so the number can't have passed on.
-	if s.pidfd, err = unix.PidfdOpen(pid, 0); err == nil {
+	s.fds.Lock()
+	s.pidfd, err = unix.PidfdOpen(pid, 0)
+	s.fds.Unlock()
+	if err == nil {
 		s.start, err = startTime(pid)
 	}
 	if err != nil {
@@ -224,10 +237,14 @@ func (s *Sandbox) Wait() (Status, error) {
 	if s.reason != nil {
 		return Status{}, s.reason
 	}
-	if s.status.Signaled() {
-		return Status{Code: 128 + int(s.status.Signal())}, nil
+	var err error
+	if s.cut.Load() {
+		err = s.cause()
 	}
-	return Status{Code: s.status.ExitStatus()}, nil
+	if s.status.Signaled() {
+		return Status{Code: 128 + int(s.status.Signal())}, err
+	}
+	return Status{Code: s.status.ExitStatus()}, err
 }
 
 // Done is closed when everything in the sandbox has ended.
@@ -245,12 +262,15 @@ func (s *Sandbox) hasEnded() bool {
 
 // Close kills what still runs and releases the sandbox.
 func (s *Sandbox) Close() error {
+	s.unbind()
 	if !s.hasEnded() {
 		s.kill()
 		<-s.ended
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.fds.Lock()
+	defer s.fds.Unlock()
 	s.relay.Close()
 	if s.master != nil {
 		s.master.Close()
@@ -307,6 +327,8 @@ func (s *Sandbox) reap() {
 // kill ends bubblewrap, and with it everything in the sandbox: it is pid 1 of
 // a namespace around it, or the sandbox has asked to go with it.
 func (s *Sandbox) kill() {
+	s.fds.Lock()
+	defer s.fds.Unlock()
 	if s.pidfd >= 0 {
 		s.Signal(unix.SIGKILL)
 	}

@@ -248,3 +248,51 @@ func processes(t *testing.T, marker string) string {
 	}
 	return strings.Join(found, "; ")
 }
+
+// TestContextEnds ends the context of a sandbox at each of its stages: nothing
+// of it may be left, and Wait says why.
+func TestContextEnds(t *testing.T) {
+	for _, stage := range []string{"created", "running"} {
+		t.Run(stage, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s, err := Create(ctx, *sandbox(t, "sh", "-c", "trap '' TERM; sleep 1000 & wait"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if stage == "running" {
+				if err := s.Start(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			begin := time.Now()
+			cancel()
+			status, err := s.Wait()
+			if !errors.Is(err, context.Canceled) || status.Code == 0 || time.Since(begin) > 10*time.Second {
+				t.Errorf("status %d, error %v after %v", status.Code, err, time.Since(begin))
+			}
+			if err := unix.Kill(s.PID(), 0); !errors.Is(err, unix.ESRCH) {
+				t.Errorf("process %d is still there: %v", s.PID(), err)
+			}
+		})
+	}
+	t.Run("ended", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := Create(ctx, *sandbox(t, "sh", "-c", "exit 3"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if status, err := s.Wait(); err != nil || status.Code != 3 {
+			t.Errorf("status %d, %v", status.Code, err)
+		}
+		cancel()
+		if status, err := s.Wait(); err != nil || status.Code != 3 {
+			t.Errorf("after the context's end: status %d, %v", status.Code, err)
+		}
+	})
+}

@@ -123,7 +123,6 @@ func (r *parityRun) runProbe(ctx context.Context, out, stderr io.Writer) (int, e
 		return 0, err
 	}
 	defer sandbox.Close()
-	defer context.AfterFunc(ctx, func() { sandbox.Signal(9) })()
 	if err := sandbox.Start(); err != nil {
 		return 0, err
 	}
@@ -134,7 +133,7 @@ func (r *parityRun) runProbe(ctx context.Context, out, stderr io.Writer) (int, e
 	for range ends {
 		err = errors.Join(err, <-done)
 	}
-	return status.Code, errors.Join(ctx.Err(), err)
+	return status.Code, err
 }
 
 // spool is a file for a report.

@@ -95,6 +95,13 @@ var rows = [...]Row{
 		},
 	},
 	{
+		Name: "owners of tmpcopyup", Field: "mounts[].options", Engines: []string{"podman"}, User: true,
+		Why: "a runc in podman's user namespace gives directories that it copies to an owner that is not mapped",
+		match: func(d Difference, c *comparison) bool {
+			return d.aspect == "owner" && d.Theirs == unmapped && c.onTmpfs(1, d)
+		},
+	},
+	{
 		Name: "nested id maps", Field: "linux.uidMappings[].containerID", User: true,
 		Why: "bubblewrap's user namespace lies in another of the caller's, which is what a map's middle column counts in",
 		match: func(d Difference, _ *comparison) bool {
