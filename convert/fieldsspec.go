@@ -6,6 +6,9 @@ const (
 	otherOS   = "another system's"
 	notYet    = "not implemented"
 	scopeHint = "run it in a scope of its own: systemd-run --user --scope -p "
+
+	// What has no other remedy: the Spec is one that others run.
+	otherRuntime = "run the bundle with runc or crun"
 )
 
 // specFields are the fields of specs.Spec, in its order.
@@ -31,10 +34,10 @@ var specFields = [...]fieldRow{
 	{Path: "process.rlimits[].hard", Class: Honoured, How: "raising one needs CAP_SYS_RESOURCE"},
 	{Path: "process.rlimits[].soft", Class: Honoured, How: "setrlimit"},
 	{Path: "process.noNewPrivileges", Class: Honoured, How: "always true under bubblewrap; false is a gap: set-id programs and file capabilities give nothing"},
-	{Path: "process.apparmorProfile", Class: Refused, Effect: Weakens, How: "AppArmor profiles are " + notYet},
+	{Path: "process.apparmorProfile", Class: Refused, Effect: Weakens, How: "AppArmor profiles are " + notYet, Remedy: "start oci2bwrap with aa-exec -p PROFILE: it is inherited"},
 	{Path: "process.oomScoreAdj", Class: Honoured, How: "lowering it needs CAP_SYS_RESOURCE"},
 	{Path: "process.scheduler", Class: Refused, Effect: Lacks, How: notYet, Remedy: "start oci2bwrap with chrt or nice: it is inherited"},
-	{Path: "process.selinuxLabel", Class: Refused, Effect: Weakens, How: "SELinux labels are " + notYet},
+	{Path: "process.selinuxLabel", Class: Refused, Effect: Weakens, How: "SELinux labels are " + notYet, Remedy: "start oci2bwrap with runcon: it is inherited"},
 	{Path: "process.ioPriority", Class: Refused, Effect: Lacks, How: notYet, Remedy: "start oci2bwrap with ionice: it is inherited"},
 	{Path: "process.execCPUAffinity", Class: Irrelevant, How: "for a runtime's exec, which there is none of"},
 	{Path: "root.path", Class: Honoured, How: "nosuid and nodev, as there is no device cgroup; never written to"},
@@ -45,8 +48,8 @@ var specFields = [...]fieldRow{
 	{Path: "mounts[].type", Class: Honoured, How: "bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup; any other is an error. sysfs and cgroup are fresh, of the sandbox's own namespaces, for real root and with a network namespace of the sandbox's own; else, and where the kernel refuses them, the host's are shown. Both are read-only"},
 	{Path: "mounts[].source", Class: Honoured, How: "of a bind; has to exist"},
 	{Path: "mounts[].options", Class: Approximated, How: "as runc has them, but: every mount is nosuid, which no_new_privs makes it anyway; a mount is nodev unless dev is said, as there is no device cgroup; ro, noexec and the like are for what is mounted below a bind as well, as docker has ro; procfs is nosuid, nodev and noexec; shared and unbindable propagation, and hidepid and subset of a procfs, are gaps; an option that a tmpfs does not have is an error; what else is not applied is noted"},
-	{Path: "mounts[].uidMappings", Class: Refused, Effect: Lacks, How: "id-mapped mounts are " + notYet},
-	{Path: "mounts[].gidMappings", Class: Refused, Effect: Lacks, How: "id-mapped mounts are " + notYet},
+	{Path: "mounts[].uidMappings", Class: Refused, Effect: Lacks, How: "id-mapped mounts are " + notYet, Remedy: "give the source the owners that it is to have, or " + otherRuntime},
+	{Path: "mounts[].gidMappings", Class: Refused, Effect: Lacks, How: "id-mapped mounts are " + notYet, Remedy: "give the source the owners that it is to have, or " + otherRuntime},
 	{Path: "hooks.prestart", Class: Approximated, How: "in the caller's namespaces, with the state on stdin, when everything is mounted and the root has been pivoted to; in the bundle's directory"},
 	{Path: "hooks.createRuntime", Class: Approximated, How: "as prestart, after it"},
 	{Path: "hooks.createContainer", Class: Refused, Effect: Lacks, How: "bubblewrap leaves no moment between its mounts and the new root", Remedy: "a createRuntime or startContainer hook, where it need not mount anything"},
@@ -67,11 +70,11 @@ var specFields = [...]fieldRow{
 	{Path: "linux.resources.cpu", Class: Refused, Effect: Lacks, How: noCgroup, Remedy: scopeHint + "CPUQuota=…"},
 	{Path: "linux.resources.pids", Class: Refused, Effect: Weakens, How: noCgroup, Remedy: scopeHint + "TasksMax=…"},
 	{Path: "linux.resources.blockIO", Class: Refused, Effect: Lacks, How: noCgroup, Remedy: scopeHint + "IOWeight=…"},
-	{Path: "linux.resources.hugepageLimits", Class: Refused, Effect: Weakens, How: noCgroup},
-	{Path: "linux.resources.network", Class: Refused, Effect: Lacks, How: noCgroup},
-	{Path: "linux.resources.rdma", Class: Refused, Effect: Weakens, How: noCgroup},
-	{Path: "linux.resources.unified", Class: Refused, Effect: Weakens, How: noCgroup},
-	{Path: "linux.cgroupsPath", Class: Refused, Effect: Lacks, How: noCgroup},
+	{Path: "linux.resources.hugepageLimits", Class: Refused, Effect: Weakens, How: noCgroup, Remedy: otherRuntime},
+	{Path: "linux.resources.network", Class: Refused, Effect: Lacks, How: noCgroup, Remedy: otherRuntime},
+	{Path: "linux.resources.rdma", Class: Refused, Effect: Weakens, How: noCgroup, Remedy: otherRuntime},
+	{Path: "linux.resources.unified", Class: Refused, Effect: Weakens, How: noCgroup, Remedy: scopeHint + "PROPERTY=…, for each"},
+	{Path: "linux.cgroupsPath", Class: Refused, Effect: Lacks, How: noCgroup, Remedy: "start oci2bwrap in the cgroup: it is inherited"},
 	{Path: "linux.namespaces[].type", Class: Approximated, How: "pid, ipc, uts, network, cgroup and user; the mount and pid namespaces are always new (a gap where no pid namespace is named), without root the user namespace is too; a time namespace is a gap"},
 	{Path: "linux.namespaces[].path", Class: Approximated, How: "root joins those of network, ipc, uts and cgroup; any other, and an ordinary user's, is a gap: a new one is made"},
 	{Path: "linux.devices[].path", Class: Honoured, How: "below /dev"},
@@ -81,12 +84,12 @@ var specFields = [...]fieldRow{
 	{Path: "linux.devices[].fileMode", Class: Approximated, How: "of a node that is made; a bound one keeps its own"},
 	{Path: "linux.devices[].uid", Class: Approximated, How: "as fileMode"},
 	{Path: "linux.devices[].gid", Class: Approximated, How: "as fileMode"},
-	{Path: "linux.netDevices", Class: Refused, Effect: Lacks, How: notYet},
+	{Path: "linux.netDevices", Class: Refused, Effect: Lacks, How: notYet, Remedy: otherRuntime},
 	{Path: "linux.seccomp.defaultAction", Class: Honoured, How: "installed right before the command is executed; where it refuses, calls that are newer than every one named give ENOSYS, as under runc; SCMP_ACT_NOTIFY is a gap"},
 	{Path: "linux.seccomp.defaultErrnoRet", Class: Honoured, How: "EPERM where unset; above 4095 is an error"},
 	{Path: "linux.seccomp.architectures", Class: Honoured, How: "the machine's own is always one; those that it can't run are passed over"},
 	{Path: "linux.seccomp.flags", Class: Approximated, How: "SECCOMP_FILTER_FLAG_LOG and _SPEC_ALLOW; _TSYNC says nothing of a process with one thread; an unknown one is an error"},
-	{Path: "linux.seccomp.listenerPath", Class: Refused, Effect: Lacks, How: "calls with SCMP_ACT_NOTIFY fail with ENOSYS: seccomp listeners are " + notYet, Remedy: "run the bundle with runc or crun"},
+	{Path: "linux.seccomp.listenerPath", Class: Refused, Effect: Lacks, How: "calls with SCMP_ACT_NOTIFY fail with ENOSYS: seccomp listeners are " + notYet, Remedy: otherRuntime},
 	{Path: "linux.seccomp.listenerMetadata", Class: Irrelevant, How: "for the listener"},
 	{Path: "linux.seccomp.syscalls[].names", Class: Honoured, How: "one that the architecture does not have is passed over"},
 	{Path: "linux.seccomp.syscalls[].action", Class: Honoured, How: "SCMP_ACT_NOTIFY is a gap: such a call fails with ENOSYS"},
@@ -98,11 +101,11 @@ var specFields = [...]fieldRow{
 	{Path: "linux.rootfsPropagation", Class: Approximated, How: "every mount is private to the sandbox or receives the host's; shared is a gap"},
 	{Path: "linux.maskedPaths", Class: Approximated, How: "a file by /dev/null, a directory by an empty read-only tmpfs; what the host lacks is passed over"},
 	{Path: "linux.readonlyPaths", Class: Approximated, How: "by a read-only bind; what the host lacks is passed over"},
-	{Path: "linux.mountLabel", Class: Refused, Effect: Weakens, How: "SELinux labels are " + notYet},
-	{Path: "linux.intelRdt", Class: Refused, Effect: Lacks, How: notYet},
+	{Path: "linux.mountLabel", Class: Refused, Effect: Weakens, How: "SELinux labels are " + notYet, Remedy: otherRuntime},
+	{Path: "linux.intelRdt", Class: Refused, Effect: Lacks, How: notYet, Remedy: otherRuntime},
 	{Path: "linux.memoryPolicy", Class: Refused, Effect: Lacks, How: notYet, Remedy: "start oci2bwrap with numactl: it is inherited"},
 	{Path: "linux.personality", Class: Refused, Effect: Lacks, How: notYet, Remedy: "start oci2bwrap with setarch: it is inherited"},
-	{Path: "linux.timeOffsets", Class: Refused, Effect: Lacks, How: "time namespaces are " + notYet},
+	{Path: "linux.timeOffsets", Class: Refused, Effect: Lacks, How: "time namespaces are " + notYet, Remedy: "start oci2bwrap with unshare --time --boottime …: it is inherited"},
 
 	{Path: "solaris", Class: Irrelevant, How: otherOS},
 	{Path: "windows", Class: Irrelevant, How: otherOS},

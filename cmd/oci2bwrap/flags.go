@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/oci2bwrap/oci2bwrap/convert"
 )
 
 // imageFlags say which image, and where its files are kept.
@@ -66,7 +68,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "`command` or JSON array instead of the image's entrypoint; drops its Cmd")
 	fs.BoolVar(&f.noCache, "no-cache", false, "unpack into a temporary place, and remove it")
 	fs.BoolVar(&f.strict, "strict", false, "fail on any gap, not only one that weakens isolation")
-	fs.StringArrayVar(&f.allowGaps, "allow-gap", nil, "run in spite of the gap named by its `field`")
+	fs.StringArrayVar(&f.allowGaps, "allow-gap", nil, "run in spite of the gap named by its `FIELD`; mounts[].options stands for those of every mount")
 
 	// podman's, so that a command line can be carried over.
 	fs.Bool("rm", false, "accepted: nothing is ever kept")
@@ -80,6 +82,9 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 
 // check refuses what flags alone show to be wrong.
 func (f *containerFlags) check() error {
+	if err := convert.GapFields(f.allowGaps).Check(); err != nil {
+		return fmt.Errorf("--allow-gap: %w", err)
+	}
 	for _, refused := range []struct{ name, why, hint string }{
 		{"detach", "-d: there is no daemon to leave a sandbox with", "use the shell's &, or a service manager"},
 		{"name", "--name: a sandbox has no name, it lives as long as the command", "leave it out"},

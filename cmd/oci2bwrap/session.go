@@ -197,19 +197,23 @@ func (s *session) stageDir() (string, error) {
 // judge prints gaps and notes, and refuses to run with a gap that weakens
 // isolation, or under --strict with any, unless it was allowed by name.
 func (s *session) judge() error {
-	allowed := map[string]bool{}
-	for _, field := range s.flags.allowGaps {
-		allowed[field] = true
-	}
 	var fatal []error
 	for _, g := range s.planned.Gaps {
-		if !allowed[g.Field] && (s.flags.strict || g.Effect == convert.Weakens) {
+		if !convert.GapFields(s.flags.allowGaps).Has(g) && (s.flags.strict || g.Effect == convert.Weakens) {
 			text := fmt.Sprintf("%s: %s (%s)", g.Field, g.Reason, g.Effect)
-			fatal = append(fatal, &hinted{errors.New(text), "--allow-gap " + g.Field + " runs without it"})
+			hint := "--allow-gap " + g.Field + " runs without it"
+			if g.Remedy != "" {
+				hint = g.Remedy + "; or " + hint
+			}
+			fatal = append(fatal, &hinted{errors.New(text), hint})
 			continue
 		}
 		if !s.flags.quiet {
-			fmt.Fprintf(s.err, "oci2bwrap: gap: %s\n", printable(g.Field+": "+g.Reason))
+			text := g.Field + ": " + g.Reason
+			if g.Remedy != "" {
+				text += " (remedy: " + g.Remedy + ")"
+			}
+			fmt.Fprintf(s.err, "oci2bwrap: gap: %s\n", printable(text))
 		}
 	}
 	if !s.flags.quiet {
