@@ -114,16 +114,28 @@ func sameFaults(t *testing.T, a, b error) bool {
 	if a == nil {
 		return false
 	}
-	faults := []error{a}
-	if many, ok := a.(interface{ Unwrap() []error }); ok {
-		faults = many.Unwrap()
-	}
-	for _, fault := range faults {
-		if strings.ContainsAny(fault.Error(), "\n\x1b\x00") {
+	for _, fault := range apart(a) {
+		if strings.ContainsAny(fault, "\n\x1b\x00") {
 			t.Errorf("%q is not one line", fault)
 		}
 	}
 	return true
+}
+
+// apart gives the faults that were joined, as who prints them does.
+func apart(err error) []string {
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, e := range many.Unwrap() {
+		all = append(all, apart(e)...)
+	}
+	if strings.Join(all, "\n") != err.Error() { // a wrapper's own words
+		return []string{err.Error()}
+	}
+	return all
 }
 
 func marshalled(t *testing.T, v any) []byte {
