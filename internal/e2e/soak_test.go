@@ -81,13 +81,12 @@ func killAt(s *sandbox, phase string, n int, random *rand.Rand) string {
 		return "oci2bwrap"
 	}
 	pid := below[random.IntN(len(below))]
-	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	name, parent := program(pid), program(parentOf(pid))
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	name := strings.TrimSpace(string(comm))
 	if _, err := strconv.Atoi(name); err == nil {
 		name = "init" // it is run by its descriptor's number
 	}
-	if name == "sleep" || name == "touch" { // the command lives on, and is ended
+	if name == "sleep" || name == "touch" || name == "sh" && parent == "sh" { // the command lives on, and is ended
 		time.Sleep(time.Duration(random.Int64N(int64(5 * time.Millisecond))))
 		_ = s.Process.Kill()
 		name = "the command's child, then oci2bwrap"
@@ -95,20 +94,34 @@ func killAt(s *sandbox, phase string, n int, random *rand.Rand) string {
 	return name
 }
 
+// program is the name of what a process runs.
+func program(pid int) string {
+	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(comm))
+}
+
+// parentOf is a process's parent, 0 for one that has gone.
+func parentOf(pid int) int {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	i := bytes.LastIndexByte(stat, ')')
+	if err != nil || i < 0 {
+		return 0
+	}
+	fields := strings.Fields(string(stat[i+1:]))
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
+}
+
 // descendants are the processes below pid.
 func descendants(pid int) []int {
 	parents := map[int]int{}
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
-		if i := bytes.LastIndexByte(stat, ')'); err == nil && i > 0 {
-			if fields := strings.Fields(string(stat[i+1:])); len(fields) > 1 {
-				parents[child], _ = strconv.Atoi(fields[1])
-			}
+		if child, err := strconv.Atoi(e.Name()); err == nil {
+			parents[child] = parentOf(child)
 		}
 	}
 	var below []int
