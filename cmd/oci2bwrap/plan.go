@@ -5,15 +5,16 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
 func newPlanCmd(std stdio) *cobra.Command {
 	var f containerFlags
-	var format string
+	var p planFlags
 	cmd := &cobra.Command{
-		Use:   "plan [flags] IMAGE [COMMAND [ARG...]]",
+		Use:   "plan [flags] IMAGE [COMMAND [ARG...]] | plan --diff [flags] A B",
 		Short: "Show what run would do",
 		Long: `plan prints what run, with the same flags, would make: the process, what is
 mounted where and why, and the gaps.
@@ -23,20 +24,45 @@ mounted where and why, and the gaps.
   --format argv   the plan in bubblewrap's words, one option a line, for reading:
                   run mounts some of it itself, also where bubblewrap could not
 
-Exit status: 0, or 125 with a message.`,
+With --diff A and B are two images, planned with the same flags, or files that
+--format json wrote, and what differs is printed: in process, environment,
+namespaces, mounts and gaps.
+
+Exit status: 0, or 125 with a message; with --diff --exit-code 1 where the plans
+differ.`,
 		Example: `  oci2bwrap plan ./image-dir
-  oci2bwrap plan --format json --network none ./image-dir | jq .mounts`,
+  oci2bwrap plan --format json --network none ./image-dir | jq .mounts
+  oci2bwrap plan --diff ./debian-12.5 ./debian-12.6`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.diff {
+				if err := f.check(); err != nil {
+					return err
+				}
+				return runPlanDiff(cmd.Context(), &f, &p, std, args)
+			}
 			a, err := f.parse(cmd, args)
 			if err != nil {
 				return err
 			}
-			return runPlan(cmd.Context(), &f, std, format, a)
+			return runPlan(cmd.Context(), &f, std, p.format, a)
 		},
 	}
 	f.AddFlags(cmd.Flags())
-	cmd.Flags().StringVar(&format, "format", "text", "`text`, json or argv")
+	p.AddFlags(cmd.Flags())
 	return cmd
+}
+
+// planFlags say how a plan is shown.
+type planFlags struct {
+	format   string
+	diff     bool
+	exitCode bool
+}
+
+func (f *planFlags) AddFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&f.format, "format", "text", "`text`, json or argv")
+	fs.BoolVar(&f.diff, "diff", false, "compare the plans of two images, or two JSON plans")
+	fs.BoolVar(&f.exitCode, "exit-code", false, "with --diff, exit with 1 where the plans differ")
 }
 
 func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a imageArgs) error {
@@ -98,7 +124,9 @@ type noteDoc struct {
 	Text  string `json:"text"`
 }
 
-func planJSON(s *session, std stdio) error {
+func planJSON(s *session, std stdio) error { return writeJSON(std.out, s.planDoc()) }
+
+func (s *session) planDoc() planDoc {
 	doc := planDoc{
 		Plan: s.planned.Plan, Image: imageDoc{Name: s.image.Name, Digest: s.image.Digest.String()},
 		Gaps: []gapDoc{}, Notes: []noteDoc{},
@@ -109,5 +137,5 @@ func planJSON(s *session, std stdio) error {
 	for _, n := range s.planned.Notes {
 		doc.Notes = append(doc.Notes, noteDoc(n))
 	}
-	return writeJSON(std.out, doc)
+	return doc
 }

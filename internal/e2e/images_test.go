@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"os"
 	"path/filepath"
+	"slices"
 
 	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -79,8 +80,13 @@ func writeImages(dir string) error {
 		fixtures.Dir("srv/private", 0o700).OwnedBy(33, 44),
 		fixtures.File("srv/private/file", 0o600, "of 33\n").OwnedBy(33, 44),
 	}}
+	planted := programs // for parity: a mode bit and a changed file
+	planted.Entries = slices.Clone(programs.Entries)
+	planted.Entries[1] = fixtures.File("usr/data", 0o644, "not a pr0gram\n")
+	planted.Entries[2].Mode |= 0o4000
 	for name, image := range map[string]fixtures.Image{
 		"service": {Config: service, Layers: []fixtures.Layer{userland, owners}},
+		"planted": {Tag: "v1", Config: tools, Layers: []fixtures.Layer{userland, planted}},
 		"tools":   {Tag: "v1", Config: tools, Layers: []fixtures.Layer{userland, programs}},
 		"app":     {Tag: "v1", Config: app, Layers: []fixtures.Layer{userland}},
 		"volumes": {Config: volumes, Layers: []fixtures.Layer{userland, content}},
