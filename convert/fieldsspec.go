@@ -41,7 +41,7 @@ var specFields = [...]fieldRow{
 	{Path: "process.ioPriority", Class: Refused, Effect: Lacks, How: notYet, Remedy: "start oci2bwrap with ionice: it is inherited"},
 	{Path: "process.execCPUAffinity", Class: Irrelevant, How: "for a runtime's exec, which there is none of"},
 	{Path: "root.path", Class: Honoured, How: "nosuid and nodev, as there is no device cgroup; never written to"},
-	{Path: "root.readonly", Class: Honoured, How: "where it is false, writes are discarded at exit"},
+	{Path: "root.readonly", Class: Honoured, How: "where it is false, writes are discarded at exit, or kept with --upper"},
 	{Path: "hostname", Class: Honoured, How: "with a uts namespace, up to 64 bytes"},
 	{Path: "domainname", Class: Honoured, How: "with a uts namespace, up to 64 bytes"},
 	{Path: "mounts[].destination", Class: Honoured, How: "its symlinks are followed inside the root; made where it is missing"},

@@ -55,7 +55,7 @@ func (p *planner) upper() error {
 		return nil
 	case p.spec.Root.Readonly:
 		return &hinted{fmt.Errorf("%s: the root is read-only, there is nothing to keep", p.root.Upper), "set root.readonly to false"}
-	case !p.Features.Stage || !p.Features.CanOverlay():
+	case !p.Features.StageOverlay:
 		return fmt.Errorf("%s: keeping what is written needs overlayfs: %s", p.root.Upper, p.Features.Reason)
 	}
 	return nil

@@ -161,7 +161,7 @@ func (p *planner) unseeded(dst, reason, remedy string) {
 // unsized tells of limits that an overlay has no place for.
 func (p *planner) unsized(t bwrap.Tmpfs) {
 	var left []string
-	if t.Size > 0 && !p.Features.StageOverlay {
+	if t.Size > 0 && !p.Features.Stage {
 		left = append(left, "size")
 	}
 	left = append(left, t.Data...)

@@ -89,7 +89,7 @@ func (c Checkup) bubblewrap(ctx context.Context) (file string, check Check) {
 // the namespace be made, and takes the capabilities in it.
 func (c Checkup) userNamespaces() Check {
 	check := Check{Name: "user-namespaces", State: OK, Found: "made one, and mounted in it"}
-	err := Prober{StageDir: c.StageDir}.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true})
+	err := Prober{StageDir: c.StageDir}.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true}, "")
 	if err == nil {
 		return check
 	}
@@ -182,7 +182,7 @@ func (c Checkup) overlay(namespaces Check) Check {
 	if !c.Real {
 		check.Found += " in a user namespace"
 	}
-	err := Prober{StageDir: c.StageDir, Real: c.Real, Mapped: c.Mapped}.try(bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/", Mode: 0o755})
+	err := Prober{StageDir: c.StageDir, Real: c.Real, Mapped: c.Mapped}.try(bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/", Mode: 0o755}, "")
 	if err == nil {
 		return check
 	}

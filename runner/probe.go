@@ -26,6 +26,10 @@ type Prober struct {
 	CacheDir string // where the answer is kept; "" asks anew each time
 	Real     bool   // the caller is root and stays it
 	Mapped   bool   // as in Config
+
+	// FuseOverlay is what FindFuseOverlay has found. It is tried where the
+	// kernel mounts no overlay.
+	FuseOverlay string
 }
 
 // Features gives the answer. One in which everything was found is remembered
@@ -41,6 +45,7 @@ func (p Prober) Features(ctx context.Context) (bwrap.Features, error) {
 		if data, err := os.ReadFile(file); err == nil {
 			var f bwrap.Features
 			if json.Unmarshal(data, &f) == nil && f.Stage && f.StageOverlay {
+				f.FuseOverlay = p.FuseOverlay
 				return f, nil
 			}
 		}
@@ -49,8 +54,11 @@ func (p Prober) Features(ctx context.Context) (bwrap.Features, error) {
 	if err != nil {
 		return f, err
 	}
-	if p.CacheDir != "" && f.Stage && f.StageOverlay {
-		remember(file, f)
+	if f.Stage && f.StageOverlay {
+		if p.CacheDir != "" {
+			remember(file, f)
+		}
+		f.FuseOverlay = p.FuseOverlay
 	}
 	return f, nil
 }
@@ -110,13 +118,17 @@ func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
 	if err != nil {
 		return f, err
 	}
-	if err := p.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true}); err != nil {
+	if err := p.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true}, ""); err != nil {
 		f.Reason = err.Error()
 		return f, nil
 	}
 	f.Stage = true
-	if err := p.try(bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/", Mode: 0o755}); err != nil {
+	overlay := bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/", Mode: 0o755}
+	if err := p.try(overlay, ""); err != nil {
 		f.Reason = err.Error()
+		if p.FuseOverlay != "" && p.try(overlay, p.FuseOverlay) == nil {
+			f.FuseOverlay = p.FuseOverlay
+		}
 		return f, nil
 	}
 	f.StageOverlay = true
@@ -136,9 +148,9 @@ func lacking(f bwrap.Features) []string {
 	return missing
 }
 
-// try makes a stage of one operation and drops it.
-func (p Prober) try(op bwrap.Op) error {
-	s := &bwrap.Stage{Dir: p.StageDir, Ops: []bwrap.Op{op}}
+// try makes a stage of one operation and drops it; fuse is as in a Stage.
+func (p Prober) try(op bwrap.Op, fuse string) error {
+	s := &bwrap.Stage{Dir: p.StageDir, Ops: []bwrap.Op{op}, FuseOverlay: fuse}
 	if p.Real {
 		done := make(chan error)
 		go func() {
@@ -147,7 +159,7 @@ func (p Prober) try(op bwrap.Op) error {
 				done <- err
 				return
 			}
-			_, err := mountStage(s, p.Mapped)
+			_, err := mountStage(s, p.Mapped, true)
 			done <- err
 		}()
 		return <-done

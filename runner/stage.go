@@ -13,9 +13,10 @@ import (
 )
 
 // mountStage makes what the stage describes in the mount namespace of the
-// calling thread, which must be a private one. handed is a descriptor of the
+// calling thread, which must be a private one; thread says that this ends with
+// the thread, and else with the process. handed is a descriptor of the
 // mounts that are handed to the init, -1 for none.
-func mountStage(s *bwrap.Stage, userNamespace bool) (handed int, err error) {
+func mountStage(s *bwrap.Stage, userNamespace, thread bool) (handed int, err error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return -1, fmt.Errorf("stage: make / a slave: %w", err)
 	}
@@ -24,7 +25,7 @@ func mountStage(s *bwrap.Stage, userNamespace bool) (handed int, err error) {
 	}
 	old := unix.Umask(0)
 	defer unix.Umask(old)
-	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace, handed: s.Handed}
+	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace, thread: thread, fuse: s.FuseOverlay, handed: s.Handed}
 	if err := os.Mkdir(m.root, 0o755); err != nil {
 		return -1, fmt.Errorf("stage: %w", err)
 	}
@@ -63,6 +64,8 @@ func (m *stageMounter) all(ops []bwrap.Op) error {
 type stageMounter struct {
 	dir, root     string
 	userNamespace bool
+	thread        bool   // as for mountStage
+	fuse          string // fuse-overlayfs, "" where there is none
 	handed        string // see bwrap.Stage
 	handedRoot    string // where that is mounted until it is handed on
 	n             int    // of files and layers made so far

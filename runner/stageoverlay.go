@@ -39,7 +39,11 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 	if err != nil {
 		return err
 	}
-	if err := m.mount(o.Dst, "overlay", mountFlags(o.Attr), opts); err != nil {
+	err = m.mount(o.Dst, "overlay", mountFlags(o.Attr), opts)
+	if err != nil && m.fuse != "" && !l.kept { // which has whiteouts of its own kind
+		return m.fuseOverlay(o, l)
+	}
+	if err != nil {
 		return l.explain(err)
 	}
 	if l.filled {

@@ -32,6 +32,7 @@ func texts(list []exact) []string {
 type stageSpec struct {
 	Dir      exact
 	Ops      []wireOp
+	Fuse     exact `json:",omitempty"`
 	Handed   exact
 	HandedFD int  // the number that the init knows it by
 	PastaFD  int  `json:",omitempty"` // the socket of a helper to be started; 0 is none
@@ -75,7 +76,7 @@ type wirePoint struct {
 
 func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
 	ops, err := wireOps(s.Ops)
-	return &stageSpec{Dir: exact(s.Dir), Ops: ops, Handed: exact(s.Handed)}, err
+	return &stageSpec{Dir: exact(s.Dir), Ops: ops, Handed: exact(s.Handed), Fuse: exact(s.FuseOverlay)}, err
 }
 
 func wireOps(ops []bwrap.Op) ([]wireOp, error) {
@@ -131,7 +132,7 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 
 func (s *stageSpec) stage() (*bwrap.Stage, error) {
 	ops, err := unwireOps(s.Ops)
-	return &bwrap.Stage{Dir: string(s.Dir), Ops: ops, Handed: string(s.Handed)}, err
+	return &bwrap.Stage{Dir: string(s.Dir), Ops: ops, Handed: string(s.Handed), FuseOverlay: string(s.Fuse)}, err
 }
 
 func unwireOps(wired []wireOp) ([]bwrap.Op, error) {

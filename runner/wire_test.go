@@ -13,7 +13,7 @@ import (
 // was, whatever bytes its names have.
 func TestStageSpecIsExact(t *testing.T) {
 	const odd = "/a\xff,:\\\n%"
-	want := &bwrap.Stage{Dir: odd, Ops: []bwrap.Op{
+	want := &bwrap.Stage{Dir: odd, FuseOverlay: odd, Ops: []bwrap.Op{
 		bwrap.Overlay{Lower: []string{odd, "/b"}, Dst: "/", Mode: 0o755, Points: []bwrap.Point{{Path: odd, File: true}},
 			Whiteouts: []bwrap.Whiteouts{{Lower: 1, Markers: []string{odd}, Hidden: []string{odd}, Opaque: []string{"."}}}},
 		bwrap.Overlay{Lower: []string{}, Dst: odd, Merged: true, Upper: odd, Size: 1 << 20, Attr: bwrap.NoAtime},

@@ -22,7 +22,7 @@ func newRunCmd(std stdio) *cobra.Command {
 		Long: `run makes the sandbox that the image describes and runs its command, or
 COMMAND, in it. The root is read-only; /tmp, /run, /var and the image's
 volumes can be written to and show what the image has there. Nothing that is
-written survives the run, but for what -v binds.
+written survives the run, but for what -v binds and --upper keeps.
 
 Exit status: the command's own; 128+n when signal n killed it; 127 when the
 command was not found, 126 when it can't be executed, 125 when oci2bwrap or

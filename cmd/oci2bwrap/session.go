@@ -165,7 +165,8 @@ func (s *session) plan(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	probe := runner.Prober{Bwrap: s.bwrap, StageDir: stage, CacheDir: s.cache, Real: s.standing.root, Mapped: s.standing.confined}
+	probe := runner.Prober{Bwrap: s.bwrap, StageDir: stage, CacheDir: s.cache, Real: s.standing.root, Mapped: s.standing.confined,
+		FuseOverlay: runner.FindFuseOverlay(os.Getenv("PATH"))}
 	if s.features, err = probe.Features(ctx); err != nil {
 		return err
 	}

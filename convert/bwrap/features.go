@@ -20,6 +20,10 @@ type Features struct {
 	// StageOverlay says that overlayfs can be mounted there.
 	StageOverlay bool `json:"stageOverlay"`
 
+	// FuseOverlay is the absolute path of a fuse-overlayfs that can be used
+	// there, "" where there is none.
+	FuseOverlay string `json:"fuseOverlay,omitempty"`
+
 	// Overlay says that bubblewrap's own overlay options work here.
 	Overlay bool `json:"overlay"`
 
@@ -35,7 +39,7 @@ func (f Features) Has(option string) bool {
 
 // CanOverlay reports whether an Overlay can be made at all.
 func (f Features) CanOverlay() bool {
-	return f.StageOverlay || f.Overlay
+	return f.StageOverlay || f.Overlay || f.Stage && f.FuseOverlay != ""
 }
 
 // ParseHelp reads the long options out of what `bwrap --help` prints.

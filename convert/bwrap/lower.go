@@ -75,7 +75,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		var staged []Op
 		staged, rest = split(p.Steps, p.Namespaces)
 		rest, l.cmd.Late = late(rest, hasNull(p.Steps))
-		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged, Handed: handed(staged, rest)}
+		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged, FuseOverlay: t.Features.FuseOverlay, Handed: handed(staged, rest)}
 		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
 	}
 	for _, op := range rest {

@@ -17,6 +17,10 @@ type Stage struct {
 	Dir string
 	Ops []Op
 
+	// FuseOverlay is the program for overlays that the kernel refuses, ""
+	// where there is none. A run ends it.
+	FuseOverlay string
+
 	// Handed is the Dst of a Closure that is not mounted below Root: its
 	// mounts, with all that is mounted in it, are handed to the init, which
 	// attaches them before anything else. "" is none.
@@ -52,7 +56,7 @@ func split(steps []Step, n Namespaces) (staged, rest []Op) {
 			staged = append(staged, s.Op)
 			continue
 		}
-		if o, ok := s.Op.(Sysfs); ok && n.User {
+		if o, ok := s.Op.(Sysfs); ok && (n.User || n.Mapped) {
 			// The kernel lets a user namespace mount what it can see already.
 			staged = append(staged, Bind{Src: "/sys", Dst: o.Dst, ReadOnly: o.ReadOnly, Attr: o.Attr})
 		}
