@@ -58,10 +58,13 @@ func readRecord(pid int) (*record, error) {
 	if own, theirs := namespace("self", "pid"), namespace(strconv.Itoa(pid), "pid"); theirs != 0 && own != theirs {
 		return nil, nil
 	}
-	if uid, err := effectiveUID(pid); err != nil || uid != os.Geteuid() {
+	if uid, err := effectiveUID(pid); err != nil || uid != os.Geteuid() && !isEntered(pid) {
 		return nil, &Error{Msg: fmt.Sprintf("process %d belongs to uid %d", pid, uid), Remedy: "only its own user can enter a sandbox"}
 	}
 	entries, err := os.ReadDir(dir + "/fd")
+	if errors.Is(err, os.ErrPermission) {
+		return recordOfEntered(pid)
+	}
 	if err != nil {
 		return nil, nil
 	}
@@ -74,21 +77,60 @@ func readRecord(pid int) (*record, error) {
 		if err != nil {
 			return nil, err
 		}
-		data, err := io.ReadAll(io.LimitReader(f, 16<<20))
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-		r := new(record)
-		if err := json.Unmarshal(data, r); err != nil {
-			return nil, fmt.Errorf("process %d: record of its sandbox: %w", pid, err)
-		}
-		if r.Version != recordVersion {
-			return nil, fmt.Errorf("process %d: its oci2bwrap is of another version", pid)
-		}
-		return r, nil
+		return parseRecord(pid, f)
 	}
 	return nil, nil
+}
+
+// parseRecord reads a record and closes its file.
+func parseRecord(pid int, f *os.File) (*record, error) {
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, 16<<20))
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	r := new(record)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("process %d: record of its sandbox: %w", pid, err)
+	}
+	if r.Version != recordVersion {
+		return nil, fmt.Errorf("process %d: its oci2bwrap is of another version", pid)
+	}
+	return r, nil
+}
+
+// recordOfEntered is readRecord for a process of another uid, whose
+// descriptors are not to be seen in /proc. Who has made its user namespace may
+// have them all the same.
+func recordOfEntered(pid int) (*record, error) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, nil
+	}
+	defer unix.Close(pidfd)
+	const most = 256 // the record is among the first
+	for n := 3; n < most; n++ {
+		fd, err := unix.PidfdGetfd(pidfd, n, 0)
+		if err != nil {
+			continue
+		}
+		f := os.NewFile(uintptr(fd), recordName)
+		name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+		if err == nil && strings.HasPrefix(name, "/memfd:"+recordName) {
+			return parseRecord(pid, f)
+		}
+		f.Close()
+	}
+	return nil, nil
+}
+
+// isEntered says that the process is the caller's own though its uid is one
+// of a user namespace's: this program, which this program has started as the
+// caller and brought there (Enter).
+func isEntered(pid int) bool {
+	parent := parentOf(pid)
+	uid, err := effectiveUID(parent)
+	return err == nil && uid == os.Geteuid() && isThisProgram(parent) && isThisProgram(pid)
 }
 
 // open takes hold of the command, so that its number can't pass on.

@@ -70,7 +70,7 @@ func (f *cacheFlags) store(std stdio) (*layout.Store, error) {
 	if err != nil {
 		return store, nil // what is out of reach is said of each
 	}
-	if err := enter(std, m); err != nil {
+	if err := enter(std, m, false); err != nil {
 		return nil, err
 	}
 	return store, nil

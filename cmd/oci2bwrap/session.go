@@ -47,7 +47,7 @@ type session struct {
 // exitStatus of that.
 func newSession(f *containerFlags, std stdio) (*session, error) {
 	dir, _ := f.dir()
-	if err := f.enter(std, dir); err != nil {
+	if err := f.enter(std, dir, f.tty); err != nil {
 		return nil, err
 	}
 	standing, err := f.standing(std)

@@ -153,7 +153,7 @@ func callerNames(uid int) []string {
 
 // enter runs this program once more in the user namespace that the flags ask
 // for, if they do, and gives its end as an exitStatus. nil says to go on here.
-func (f *usernsFlags) enter(std stdio, cacheDir string) error {
+func (f *usernsFlags) enter(std stdio, cacheDir string, tty bool) error {
 	if std.inside != nil {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (f *usernsFlags) enter(std stdio, cacheDir string) error {
 			}
 		}
 	}
-	err = enter(std, m)
+	err = enter(std, m, tty)
 	if err == nil || errors.As(err, new(exitStatus)) {
 		return err
 	}
@@ -186,9 +186,14 @@ func (f *usernsFlags) enter(std stdio, cacheDir string) error {
 
 // enter runs this program once more in a user namespace with the map, and
 // gives its end as an exitStatus. Any other error says that it did not run.
-func enter(std stdio, m *runner.IDMap) error {
+// With a terminal in the other's hands it is the other who stops, so that the
+// terminal is put in order first.
+func enter(std stdio, m *runner.IDMap, tty bool) error {
 	signals := make(chan os.Signal, 16)
 	notifyNamed(signals)
+	if tty {
+		signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
+	}
 	defer signal.Stop(signals)
 	child, err := runner.Entry{Map: *m, Args: std.args, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}.Enter()
 	if err != nil {
