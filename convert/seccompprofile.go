@@ -60,11 +60,13 @@ func (p *seccompProfile) check() error {
 	}
 	for i := range p.Syscalls {
 		s := &p.Syscalls[i]
+		//lint:ignore SA1019 docker reads it still
+		name := s.Name
 		switch {
-		case s.Name != "" && len(s.Names) > 0:
+		case name != "" && len(s.Names) > 0:
 			return fmt.Errorf("profile: syscalls[%d]: both name and names are set", i)
-		case s.Name != "":
-			s.Names = []string{s.Name}
+		case name != "":
+			s.Names = []string{name}
 		case len(s.Names) == 0:
 			return fmt.Errorf("profile: syscalls[%d]: no names", i)
 		}

@@ -48,6 +48,11 @@ func (t planPrinter) process() {
 	}
 	t.line("user", ids, origin["process.user"])
 	t.line("umask", fmt.Sprintf("%04o", p.Umask), "")
+	seccomp := "none"
+	if p.Seccomp != nil {
+		seccomp = fmt.Sprintf("a filter of %d instructions", len(p.Seccomp.BPF)/8)
+	}
+	t.line("seccomp", seccomp, origin["linux.seccomp"])
 	t.line("caps", strings.ToLower(strings.ReplaceAll(strings.Join(p.Capabilities.Bounding, " "), "CAP_", "")), "bounding set")
 	if p.Terminal {
 		t.line("terminal", "its own", "-t or process.terminal")
