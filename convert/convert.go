@@ -129,6 +129,10 @@ type Rootfs struct {
 	// shows what was; empty where writes vanish. FS shows it.
 	Upper string
 
+	// Views are those of each of Dirs, where they are several and hold no
+	// whiteouts: what takes the merge apart where nothing can make it.
+	Views []fs.ReadLinkFS
+
 	// Whiteouts are those in Dirs, where Dirs are layers.
 	Whiteouts []bwrap.Whiteouts
 

@@ -165,5 +165,5 @@ func (p *planner) file(at inroot.Path, why string) error {
 // cantMake says that no mount point can be made at a place.
 func (p *planner) cantMake(name string) bool {
 	kind := p.view.region(name).kind
-	return kind == regionBind || kind == regionStore && !p.Features.CanOverlay()
+	return kind == regionBind || kind == regionStore && !p.Features.StageOverlay
 }

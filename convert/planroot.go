@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -25,7 +26,7 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 	if err := p.upper(); err != nil {
 		return nil, err
 	}
-	if p.Features.CanOverlay() {
+	if p.canMerge() {
 		return []bwrap.Step{{Op: bwrap.Overlay{
 			Lower: p.root.Dirs, Dst: "/", Points: p.points, Mode: info.Mode() &^ fs.ModeType, Owned: p.root.Owned, Whiteouts: p.root.Whiteouts, Upper: p.root.Upper,
 		}, Why: why}}, nil
@@ -33,7 +34,7 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 	if !p.spec.Root.Readonly {
 		return nil, &hinted{fmt.Errorf("a writable root needs overlayfs, in a user namespace without root: %s", p.Features.Reason), "leave out --writable"}
 	}
-	if p.root.merged() {
+	if p.root.merged() && len(p.root.Views) != len(p.root.Dirs) {
 		return nil, errors.New("several root directories can't be merged without overlayfs: " + p.Features.Reason)
 	}
 	e := exploder{planner: p, why: why, open: map[string]bool{"/": true}}
@@ -43,6 +44,17 @@ func (p *planner) rootSteps() ([]bwrap.Step, error) {
 		}
 	}
 	return e.steps("/", info)
+}
+
+// canMerge says that an overlay can be the root. bubblewrap makes no mount
+// points in one of somebody else's directories, and knows no whiteouts.
+func (p *planner) canMerge() bool {
+	return p.Features.StageOverlay || p.Features.Overlay && p.root.Owned && len(p.root.Whiteouts) == 0
+}
+
+// canSeed says that an overlay can show a directory of the root.
+func (p *planner) canSeed() bool {
+	return p.Features.StageOverlay || p.Features.Overlay && p.root.Owned && !p.root.merged()
 }
 
 // merged says that what the image shows is in no single directory.
@@ -115,7 +127,7 @@ func (e *exploder) fill(dir string) error {
 				return err
 			}
 			e.add(bwrap.Symlink{Target: target, Dst: name})
-		case entry.IsDir() && e.open[name]:
+		case entry.IsDir() && (e.open[name] || len(e.holders(name)) > 1):
 			info, err := entry.Info()
 			if err != nil {
 				return err
@@ -125,8 +137,45 @@ func (e *exploder) fill(dir string) error {
 				return err
 			}
 		default:
-			e.add(bwrap.Bind{Src: path.Join(e.root.Dirs[0], name), Dst: name, ReadOnly: true})
+			e.add(bwrap.Bind{Src: path.Join(e.root.Dirs[e.holders(name)[0]], name), Dst: name, ReadOnly: true})
 		}
 	}
 	return nil
+}
+
+// holders gives the directories of the root that show something at name,
+// topmost first: one for a file, all that are merged for a directory.
+func (e *exploder) holders(name string) []int {
+	if len(e.root.Views) == 0 {
+		return []int{0}
+	}
+	var found []int
+	for i, view := range slices.Backward(e.root.Views) {
+		if !e.shows(view, path.Dir(name)) {
+			continue
+		}
+		info, err := view.Lstat(name[1:])
+		if err != nil {
+			continue
+		}
+		if info.IsDir() {
+			found = append(found, i)
+			continue
+		}
+		if len(found) == 0 {
+			found = []int{i}
+		}
+		break
+	}
+	return found
+}
+
+// shows says that a view has a directory there, through no symlink.
+func (e *exploder) shows(view fs.ReadLinkFS, dir string) bool {
+	for ; dir != "/"; dir = path.Dir(dir) {
+		if info, err := view.Lstat(dir[1:]); err != nil || !info.IsDir() {
+			return false
+		}
+	}
+	return true
 }

@@ -84,7 +84,7 @@ func (p *planner) storePoint(at inroot.Path, file bool, why string) error {
 	if dir == StoreDir || src == "" {
 		return fmt.Errorf("%q does not exist, and nothing is made in the store", at.Missing)
 	}
-	if !p.Features.CanOverlay() {
+	if !p.Features.StageOverlay {
 		return fmt.Errorf("%q does not exist in the store, and can't be made without overlayfs: %s", at.Missing, p.Features.Reason)
 	}
 	info, err := p.root.Store.FS.Lstat(name)

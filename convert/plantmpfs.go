@@ -134,7 +134,7 @@ func (p *planner) mounted(r region, op bwrap.Op, o tmpfsWish, why string) {
 
 // seeded shows the image's directory under a layer that takes the writes.
 func (p *planner) seeded(t bwrap.Tmpfs, wish tmpfsWish, why string) {
-	if !p.Features.CanOverlay() {
+	if !p.canSeed() {
 		p.unseeded(t.Dst, "what the image has there can't be shown without overlayfs: "+p.Features.Reason, "bind a directory with -v")
 		p.memory(t, wish, why)
 		return

@@ -23,6 +23,10 @@ mounted where and why, and the gaps.
   --format json   the whole plan; "version" rises when a field changes its meaning
   --format argv   the plan in bubblewrap's words, one option a line, for reading:
                   run mounts some of it itself, also where bubblewrap could not
+  --format sh     a POSIX shell script that needs bubblewrap alone, and the files
+                  that the plan names; its arguments take the place of the image's
+                  Cmd, or follow COMMAND. What it can't do is listed as gaps, and
+                  refused if it weakens isolation, as by run
 
 With --diff A and B are two images, planned with the same flags, or files that
 --format json wrote, and what differs is printed: in process, environment,
@@ -60,7 +64,7 @@ type planFlags struct {
 }
 
 func (f *planFlags) AddFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&f.format, "format", "text", "`text`, json or argv")
+	fs.StringVar(&f.format, "format", "text", "`text`, json, argv or sh")
 	fs.BoolVar(&f.diff, "diff", false, "compare the plans of two images, or two JSON plans")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "with --diff, exit with 1 where the plans differ")
 }
@@ -69,15 +73,19 @@ func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a
 	if err := f.check(); err != nil {
 		return err
 	}
-	write, ok := map[string]func(*session, stdio) error{"text": planText, "json": planJSON, "argv": planArgv}[format]
+	write, ok := map[string]func(*session, stdio) error{"text": planText, "json": planJSON, "argv": planArgv, "sh": planScript}[format]
 	if !ok {
-		return fmt.Errorf("--format: %q is not supported (has: text, json, argv)", format)
+		return fmt.Errorf("--format: %q is not supported (has: text, json, argv, sh)", format)
+	}
+	if format == "sh" && !isRoot() && f.userns == "" {
+		f.userns = "single" // all that bubblewrap makes by itself
 	}
 	s, err := newSession(f, std)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	s.script, s.commanded = format == "sh", a.command != nil || f.entrypoint != ""
 	if err := s.unpack(ctx, a); err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type session struct {
 	rootfs    convert.Rootfs
 	running   bool          // the sandbox is not just described
 	kept      *upperDir     // of --upper
+	script    bool          // the plan is for a script, which has no stage
+	commanded bool          // the command is the caller's, not the image's
 	storeNote *convert.Note // about the store, where there is something to say
 	host      convert.Host
 	result    *convert.Result
@@ -112,6 +114,15 @@ func viewOf(root *layout.Rootfs, owned bool) (convert.Rootfs, error) {
 	if len(root.Dirs) == 1 && len(root.Whiteouts) == 0 {
 		r.FS, err = openDir(root.Dirs[0])
 	} else {
+		if len(root.Whiteouts) == 0 {
+			for _, dir := range root.Dirs {
+				view, err := openDir(dir)
+				if err != nil {
+					return r, err
+				}
+				r.Views = append(r.Views, view)
+			}
+		}
 		r.FS, err = merge(root.Dirs, r.Whiteouts)
 	}
 	if err != nil {
@@ -170,6 +181,9 @@ func (s *session) plan(ctx context.Context) (err error) {
 	if s.features, err = probe.Features(ctx); err != nil {
 		return err
 	}
+	if s.script {
+		s.features.Stage, s.features.StageOverlay, s.features.Reason = false, false, scriptReason
+	}
 	s.planned, err = convert.Plan(s.result.Spec, s.rootfs, s.host, convert.PlanOptions{
 		Features: s.features, Files: s.result.Files, Origin: s.result.Origin, StopSignal: s.result.StopSignal, Init: s.flags.init,
 		KeepOrder: s.image.Bundle != nil,
@@ -180,6 +194,9 @@ func (s *session) plan(ctx context.Context) (err error) {
 	s.planned.Notes = append(s.result.Notes, s.planned.Notes...)
 	if s.storeNote != nil {
 		s.planned.Notes = append(s.planned.Notes, *s.storeNote)
+	}
+	if s.script {
+		return nil
 	}
 	s.command, err = bwrap.Lower(s.planned.Plan, bwrap.Target{Features: s.features, StageDir: stage})
 	return err

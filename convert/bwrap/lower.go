@@ -57,6 +57,10 @@ type Target struct {
 	// Reading writes the whole plan in bubblewrap's words, for people, be they
 	// options that it lacks here.
 	Reading bool
+
+	// Script lets the command run without the init: bubblewrap sets up of the
+	// process what it can.
+	Script bool
 }
 
 // Lower turns the plan into what the target can do. The error names what it
@@ -84,7 +88,11 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		}
 	}
 	l.cmd.Sysctl, l.cmd.Domainname, l.cmd.Join = p.Sysctl, p.Namespaces.Domainname, p.Namespaces.Join
-	l.process(p)
+	if t.Script {
+		l.scriptProcess(p)
+	} else {
+		l.process(p)
+	}
 
 	n := 0
 	for _, o := range l.cmd.Options {
