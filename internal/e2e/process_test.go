@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for what should happen at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // workDir is a directory of the test's own, which goes with it, though an
 // ordinary user unpacked directories into it that may not be written.

@@ -19,7 +19,9 @@ import (
 // take their directories over, become another user, and end on a signal of their
 // own.
 func TestServices(t *testing.T) {
-	if os.Getuid() != 0 {
+	if ids, err := hasIDs(); err != nil {
+		t.Fatal(err)
+	} else if os.Getuid() != 0 && !ids {
 		t.Skip("a service that becomes another user needs root, or subordinate ids, which this user has none of")
 	}
 	if _, err := os.Stat(shared("services")); err != nil {
@@ -28,6 +30,7 @@ func TestServices(t *testing.T) {
 	home := workDir(t) // one cache for all
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		env := environment(t, bwrapDir, home)
+		t.Cleanup(func() { cleanUp(t, env, "cache", "prune", "--all") })
 		t.Run("nginx", func(t *testing.T) { testNginx(t, env) })
 		t.Run("redis", func(t *testing.T) { testRedis(t, env) })
 		t.Run("postgres", func(t *testing.T) { testPostgres(t, env) })
@@ -99,15 +102,13 @@ func testNginx(t *testing.T, env []string) {
 
 // testRedis hands the volume over to its user, and talks through a socket there.
 func testRedis(t *testing.T, env []string) {
-	data := filepath.Join(workDir(t), "data")
-	if err := os.Mkdir(data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	data := givenAway(t, env, "data") + "/data"
 	for _, request := range []struct{ send, want string }{
 		{"SET key value\r\n", "+OK\r\n"},
 		{"GET key\r\n", "$5\r\nvalue\r\n"}, // by another run on the same data
 	} {
-		s := serve(t, env, "-v", data+":/data", shared("services/redis")+":v1")
+		s := serve(t, env, "-v", data+":/data", shared("services/redis")+":v1",
+			"redis-server", "--port", "0", "--unixsocket", "redis.sock", "--unixsocketperm", "777", "--appendonly", "yes")
 		s.says("ready to accept connections")
 		if got := ask(t, filepath.Join(data, "redis.sock"), request.send, len(request.want)); got != request.want {
 			t.Errorf("%q: answer %q, want %q", request.send, got, request.want)
@@ -123,6 +124,31 @@ func testRedis(t *testing.T, env []string) {
 	out := output(t, 0, env, shared("bin/oci2bwrap"), "run", "--quiet", shared("services/redis")+":v1", "sh", "-c", "stat -c %U of-root . && id -un && id -Gn")
 	if want := "redis\nredis\nredis\nredis\n"; out != want {
 		t.Errorf("owners and ids: %q, want %q", out, want)
+	}
+}
+
+// givenAway makes a directory with directories that services will own, and has
+// their content removed by who may.
+func givenAway(t *testing.T, env []string, names ...string) string {
+	t.Helper()
+	work := workDir(t)
+	for _, name := range names {
+		if err := os.Mkdir(filepath.Join(work, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		cleanUp(t, env, "run", "--quiet", "--entrypoint", "sh", "-v", work+":/work", shared("services/redis")+":v1", "-c", "rm -rf /work/*")
+	})
+	return work
+}
+
+// cleanUp runs oci2bwrap once the test is over.
+func cleanUp(t *testing.T, env []string, args ...string) {
+	cmd := exec.Command(shared("bin/oci2bwrap"), args...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%q: %v: %s", args, err, out)
 	}
 }
 
@@ -147,12 +173,7 @@ func ask(t *testing.T, socket, request string, length int) string {
 // testPostgres makes a database, and finds it again. The client is another
 // sandbox of the same image.
 func testPostgres(t *testing.T, env []string) {
-	work := workDir(t)
-	for _, name := range []string{"data", "socket"} {
-		if err := os.Mkdir(filepath.Join(work, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	work := givenAway(t, env, "data", "socket")
 	image := shared("services/postgres")
 	for _, query := range []struct{ send, want string }{
 		{"create table t as select 6*7 as n; select n from t", "SELECT 1\n42\n"},
