@@ -29,6 +29,8 @@ type Options struct {
 	DNSSearch  []string    // instead of the host's; "." is none
 	DNSOptions []string    // instead of the host's
 
+	Resources *specs.LinuxResources // limits; nil for none
+
 	PastaOptions []string // added to pasta's with NetworkPasta
 	Publish      []Port   // -p; with NetworkPasta only
 
@@ -86,6 +88,9 @@ type Host struct {
 	// root of it. Otherwise a sandbox of a confined caller has a user namespace
 	// of its own, in which a single id is mapped.
 	Mapped *Mapped
+
+	// Cgroup says where the limits of a Spec can be set.
+	Cgroup Cgroup
 
 	// Files holds the host files whose content the container shows, keyed by
 	// absolute path: /etc/resolv.conf, /etc/hosts, /etc/hostname and

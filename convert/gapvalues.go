@@ -23,6 +23,9 @@ func (g *gapFinder) values() {
 	if l == nil {
 		return
 	}
+	if l.Resources != nil {
+		g.oldLimits(l.Resources)
+	}
 	for i, ns := range l.Namespaces {
 		if ns.Type == specs.TimeNamespace {
 			g.lacks(fmt.Sprintf("linux.namespaces[%d].type", i), "time namespaces are "+notYet)

@@ -68,6 +68,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	}
 	p.spaces(plan)
 	p.join(plan)
+	p.cgroup(plan)
 	if err := errors.Join(append(p.errs, plan.Check())...); err != nil {
 		return nil, err
 	}

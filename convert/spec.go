@@ -25,7 +25,7 @@ func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
 			Process:  &specs.Process{Terminal: o.Terminal, NoNewPrivileges: true},
 			Root:     &specs.Root{Path: "rootfs", Readonly: !o.Writable},
 			Hostname: c.hostname(),
-			Linux:    &specs.Linux{},
+			Linux:    &specs.Linux{Resources: o.Resources},
 		},
 		Files:  map[string][]byte{},
 		Origin: map[string]string{"root.readonly": "default"},

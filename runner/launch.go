@@ -231,6 +231,11 @@ func (l *launch) start(s *Sandbox) error {
 		if err == nil {
 			err = join(l.Command.Join)
 		}
+		if err == nil && l.Command.Cgroup != nil {
+			if s.cgroup, err = makeCgroup(l.Command.Cgroup); err == nil {
+				l.attr.UseCgroupFD, l.attr.CgroupFD = true, int(s.cgroup.Fd())
+			}
+		}
 		if err == nil {
 			// What the caller has open is not for the sandbox.
 			unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
@@ -240,6 +245,7 @@ func (l *launch) start(s *Sandbox) error {
 			go l.maps.write(s)
 		}
 		if err != nil {
+			removeCgroup(s.cgroup)
 			started <- l.explain(err)
 			return
 		}

@@ -56,6 +56,7 @@ type Sandbox struct {
 	master  *os.File // of the command's terminal; nil without one
 	relay   *Relay   // of that terminal, once there is one
 
+	cgroup  *os.File  // its own; nil without one
 	state   []byte    // for the hooks in the sandbox; nil without any
 	start   uint64    // when the kernel started the command's process
 	init    *initSpec // what the init was told
@@ -319,6 +320,7 @@ func (s *Sandbox) reap() {
 		if err != nil {
 			s.reason = fmt.Errorf("wait for bubblewrap: %w", err)
 		}
+		removeCgroup(s.cgroup)
 		close(s.ended)
 		return
 	}

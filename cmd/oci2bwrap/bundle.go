@@ -71,7 +71,7 @@ func (f *containerFlags) noneOfTheConfig() error {
 	var named string
 	f.flags.Visit(func(flag *pflag.Flag) {
 		switch flag.Name {
-		case "env", "env-file", "workdir", "user", "group-add", "entrypoint", "volume", "mount", "device", "volumes", "sysctl", "tmpfs", "network", "hostname", "add-host", "no-hosts", "dns", "dns-search", "dns-option", "publish", "read-only", "writable", "stop-signal", "ulimit", "umask", "oom-score-adj",
+		case "env", "env-file", "workdir", "user", "group-add", "entrypoint", "volume", "mount", "device", "volumes", "sysctl", "tmpfs", "network", "hostname", "add-host", "no-hosts", "dns", "dns-search", "dns-option", "publish", "memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "read-only", "writable", "stop-signal", "ulimit", "umask", "oom-score-adj",
 			"cap-add", "cap-drop", "security-opt":
 			named = flag.Name
 		}

@@ -37,6 +37,7 @@ type containerFlags struct {
 	processFlags
 	health healthFlags
 	networkFlags
+	resourceFlags
 	securityFlags
 	usernsFlags
 	storeFlags
@@ -56,6 +57,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.processFlags.AddFlags(fs)
 	f.health.AddFlags(fs)
 	f.networkFlags.AddFlags(fs)
+	f.resourceFlags.AddFlags(fs)
 	f.securityFlags.AddFlags(fs)
 	f.usernsFlags.AddFlags(fs)
 	f.storeFlags.AddFlags(fs)

@@ -41,6 +41,7 @@ func readHost(by standing) (convert.Host, error) {
 
 // lookAt fills in which of the paths that the Spec names this machine has.
 func lookAt(h *convert.Host, s *specs.Spec) error {
+	lookForCgroup(h, s)
 	if len(s.Process.Rlimits) > 0 || s.Process.OOMScoreAdj != nil {
 		if err := lookAtLimits(h); err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -17,7 +18,7 @@ func (f *containerFlags) options(command []string) (convert.Options, error) {
 	if err := f.processFlags.options(&o); err != nil {
 		return o, err
 	}
-	if err := f.networkFlags.options(&o); err != nil {
+	if err := errors.Join(f.networkFlags.options(&o), f.resourceFlags.options(&o)); err != nil {
 		return o, err
 	}
 	if f.flags.Changed("entrypoint") {

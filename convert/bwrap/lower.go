@@ -40,6 +40,8 @@ type Command struct {
 
 	Join []Join // what the runner enters before it starts bubblewrap
 
+	Cgroup *CgroupLimits // what bubblewrap is started in
+
 	// KeepGroups says that supplementary groups can't be set: the user
 	// namespace maps a single id.
 	KeepGroups bool
@@ -93,6 +95,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	} else {
 		l.process(p)
 	}
+	l.cmd.Cgroup = p.Cgroup
 
 	n := 0
 	for _, o := range l.cmd.Options {

@@ -21,6 +21,10 @@ type Plan struct {
 	Namespaces Namespaces `json:"namespaces"`
 	Steps      []Step     `json:"mounts"`
 
+	// Cgroup is the control group that the sandbox is born in; nil for the
+	// caller's.
+	Cgroup *CgroupLimits `json:"cgroup,omitempty"`
+
 	// Sysctl are settings of the sandbox's own namespaces, as files below
 	// /proc/sys and what is written to them, in order.
 	Sysctl []Sysctl `json:"sysctl,omitempty"`
@@ -147,6 +151,21 @@ type IDMapping struct {
 type Join struct {
 	Kind  string `json:"kind"`
 	Path  string `json:"path"`
+	Field string `json:"-"`
+}
+
+// CgroupLimits is a control group of version 2 to be made below Parent, a
+// directory of the host's, and removed at the end.
+type CgroupLimits struct {
+	Parent string       `json:"parent"`
+	Files  []CgroupFile `json:"files"`
+}
+
+// CgroupFile is what one of its files is to hold. Field is the place in the
+// Spec, for messages.
+type CgroupFile struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 	Field string `json:"-"`
 }
 

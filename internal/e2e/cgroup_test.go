@@ -1,0 +1,123 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// cgroupTop is where cgroup v2 is mounted.
+func cgroupTop(t *testing.T) string {
+	t.Helper()
+	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if _, err := os.Stat(filepath.Join(dir, "cgroup.subtree_control")); err == nil {
+			return dir
+		}
+	}
+	lacks(t, "cgroup v2 is not mounted")
+	return ""
+}
+
+// TestCgroup limits a bundle through a control group: the caller's own, by root,
+// and one that root has given to an ordinary user. It is there while the sandbox
+// is, and what a killed run leaves is gone after the next.
+func TestCgroup(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a control group has to be given to the user: root's run does both")
+	}
+	needImages(t)
+	needs(t, "setpriv")
+	top := filepath.Join(cgroupTop(t), fmt.Sprintf("oci2bwrap-e2e.%d", os.Getpid()))
+	leaf := filepath.Join(top, "leaf")
+	if err := os.MkdirAll(leaf, 0o755); err != nil {
+		lacks(t, "the control groups can't be written to: "+err.Error())
+	}
+	t.Cleanup(func() {
+		os.Remove(leaf)
+		if err := os.Remove(top); err != nil {
+			t.Error(err)
+		}
+	})
+	user := makeUser(t, ordinary)
+	for _, test := range []struct {
+		name   string
+		become []string
+	}{
+		{"root", nil},
+		{"user", []string{"setpriv", "--reuid", fmt.Sprint(user.Uid), "--regid", fmt.Sprint(user.Gid), "--clear-groups"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.become != nil {
+				for _, dir := range []string{top, leaf} {
+					for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control"} {
+						if err := os.Chown(filepath.Join(dir, name), int(user.Uid), int(user.Gid)); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			eachBwrap(t, func(t *testing.T, bwrapDir string) {
+				work := openDir(t, int(user.Uid))
+				env := environment(t, bwrapDir, work)
+				if err := exec.Command("chown", "-R", fmt.Sprint(user.Uid), work).Run(); err != nil {
+					t.Fatal(err)
+				}
+				sh := func(script string) string {
+					args := append([]string{"-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, leaf}, test.become...)
+					return output(t, 0, env, "sh", append(args, "sh", "-ec", script)...)
+				}
+				bundle := filepath.Join(work, "bundle")
+				sh("oci2bwrap unpack $IMAGES/tools " + bundle)
+				limitDepth(t, filepath.Join(bundle, "config.json"))
+				groups := "find " + top + " -name 'oci2bwrap-*-*'"
+				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cat $(" + groups + ")/cgroup.max.depth; wait; " + groups)
+				if !strings.Contains(got, "0::/\n") || !strings.HasSuffix(got, "\n3\n") {
+					t.Errorf("got %q, want a group of its own with the limit, and nothing after", got)
+				}
+				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & sleep 0.6; kill -9 $!; wait; " + groups + " | wc -l; oci2bwrap run -q " + bundle + " true; " + groups)
+				if got != "1\n" {
+					t.Errorf("after a kill and a run: %q, want one group before the run and none after", got)
+				}
+			})
+		})
+	}
+}
+
+// openDir is a directory that another user may enter.
+func openDir(t *testing.T, uid int) string {
+	t.Helper()
+	dir := workDir(t)
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(dir, uid, -1); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// limitDepth sets a limit that needs no controller.
+func limitDepth(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(data, &config); err != nil {
+		t.Fatal(err)
+	}
+	config["linux"].(map[string]any)["resources"] = map[string]any{"unified": map[string]string{"cgroup.max.depth": "3"}}
+	if data, err = json.Marshal(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,157 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
+)
+
+// FindCgroup gives the directory of the lowest control group of version 2
+// above or at the caller's in which the caller may make another one that has
+// the controllers. The error says why there is none.
+func FindCgroup(controllers []string) (string, error) {
+	top, own, err := ownCgroup()
+	if err != nil {
+		return "", err
+	}
+	reason := errors.New("its control group is not delegated to the caller")
+	for dir := own; strings.HasPrefix(dir, top); dir = filepath.Dir(dir) {
+		if unix.Access(dir, unix.W_OK|unix.X_OK) == nil && unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) == nil {
+			err := enable(dir, controllers)
+			if err == nil {
+				return dir, nil
+			}
+			reason = err
+		}
+		if dir == top {
+			break
+		}
+	}
+	return "", reason
+}
+
+// enable gives the groups below dir the controllers.
+func enable(dir string, controllers []string) error {
+	words := func(file string) []string {
+		data, _ := os.ReadFile(filepath.Join(dir, file))
+		return strings.Fields(string(data))
+	}
+	has, on := words("cgroup.controllers"), words("cgroup.subtree_control")
+	for _, c := range controllers {
+		if !slices.Contains(has, c) {
+			return fmt.Errorf("%s has no controller %q of cgroup v2", dir, c)
+		}
+		if slices.Contains(on, c) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0); err != nil {
+			return fmt.Errorf("controller %q: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// ownCgroup finds where cgroup2 is mounted and the caller's group below it.
+func ownCgroup() (top, own string, err error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", "", err
+	}
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", "", err
+	}
+	path := ""
+	for line := range strings.Lines(string(groups)) {
+		if p, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
+			path = p
+		}
+	}
+	for line := range strings.Lines(string(mounts)) {
+		before, after, _ := strings.Cut(line, " - ")
+		f := strings.Fields(before)
+		if len(f) < 5 || !strings.HasPrefix(after, "cgroup2 ") {
+			continue
+		}
+		rel, err := filepath.Rel(f[3], path)
+		if err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			top = f[4]
+			return top, filepath.Join(top, rel), nil
+		}
+	}
+	return "", "", errors.New("cgroup v2 is not mounted")
+}
+
+const cgroupPrefix = "oci2bwrap-"
+
+// makeCgroup makes the sandbox's control group and opens it. What earlier runs
+// that were killed have left beside it is removed.
+func makeCgroup(c *bwrap.CgroupLimits) (_ *os.File, err error) {
+	sweepCgroups(c.Parent)
+	dir, err := os.MkdirTemp(c.Parent, cgroupPrefix+strconv.Itoa(os.Getpid())+"-")
+	if err != nil {
+		return nil, fmt.Errorf("control group: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(dir)
+		}
+	}()
+	for _, f := range c.Files {
+		if strings.ContainsRune(f.Name, '/') {
+			return nil, fmt.Errorf("%s: %q is no file of a control group", f.Field, f.Name)
+		}
+		file, err := os.OpenFile(filepath.Join(dir, f.Name), os.O_WRONLY, 0)
+		if err == nil {
+			_, err = file.WriteString(f.Value)
+			file.Close()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %q: %w", f.Field, f.Name, f.Value, errors.Unwrap(err))
+		}
+	}
+	return os.Open(dir)
+}
+
+// sweepCgroups removes groups whose maker is gone. One with processes in it
+// can't be removed.
+func sweepCgroups(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), cgroupPrefix)
+		pid, _, _ := strings.Cut(rest, "-")
+		if _, err := strconv.Atoi(pid); !ok || err != nil {
+			continue
+		}
+		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
+			os.Remove(filepath.Join(parent, e.Name()))
+		}
+	}
+}
+
+// removeCgroup removes the group once its last process is gone for the kernel
+// too, which is a moment after it has been waited for.
+func removeCgroup(dir *os.File) {
+	if dir == nil {
+		return
+	}
+	defer dir.Close()
+	for range 200 {
+		if err := unix.Rmdir(dir.Name()); err != unix.EBUSY {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
