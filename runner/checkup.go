@@ -187,6 +187,12 @@ func (c Checkup) overlay(namespaces Check) Check {
 		return check
 	}
 	check.State, check.Found = Limited, err.Error()
+	if fuse := FindFuseOverlay(c.Path); fuse != "" && namespaces.State == OK {
+		check.Found += "; there is " + fuse
+		check.Cost = "overlays go through fuse-overlayfs, which is slower"
+		check.Remedy = "Linux 5.11 or later with overlayfs"
+		return check
+	}
 	check.Cost = "no --writable, and volumes with content are not seeded; mount points that an image lacks take longer"
 	switch {
 	case c.Real:
@@ -194,7 +200,7 @@ func (c Checkup) overlay(namespaces Check) Check {
 	case namespaces.State == Missing:
 		check.Remedy = namespaces.Remedy
 	default:
-		check.Remedy = "Linux 5.11 or later with overlayfs"
+		check.Remedy = "install fuse-overlayfs, or Linux 5.11 or later with overlayfs"
 	}
 	return check
 }
