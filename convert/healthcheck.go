@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -61,8 +62,9 @@ func ParseHealthcheck(config []byte) (*Healthcheck, error) {
 	switch kind, rest := c.Test[0], c.Test[1:]; {
 	case kind == "CMD" && len(rest) > 0:
 		h.Args = rest
-	case kind == "CMD-SHELL" && len(rest) == 1:
-		h.Args = InShell(doc.Config.Shell, rest[0])
+	case kind == "CMD-SHELL" && len(rest) > 0:
+		// buildah writes a line word by word, and podman joins it.
+		h.Args = InShell(doc.Config.Shell, strings.Join(rest, " "))
 	default:
 		return nil, fmt.Errorf("config.Healthcheck.Test: %q is neither NONE, CMD with a command, nor CMD-SHELL with a line", c.Test)
 	}
