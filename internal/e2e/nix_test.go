@@ -27,7 +27,11 @@ func writeNix(dir string) error {
 			return err
 		}
 	}
-	return nil
+	out, err := nix("../../fixtures/nix", "nix-build", "--no-out-link", "image-dir.nix")
+	if err != nil {
+		return err
+	}
+	return os.Symlink(out, filepath.Join(dir, "image-dir"))
 }
 
 // nix runs one of Nix's programs: by root without a sandbox of its own and
@@ -58,5 +62,23 @@ func TestNixFixtures(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join("/nix/store", "825w8bd8988xnmrm7c8zp1d34a4nqk0j-image-root")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNixWithPkgs evaluates what needs nixpkgs with a stub of it: there is
+// none here to build it with.
+func TestNixWithPkgs(t *testing.T) {
+	if !hasNix() || os.Getuid() != 0 {
+		t.Skip("only root's run has the sources and Nix: see TestNixFixtures")
+	}
+	out, err := nix("../..", "nix-instantiate", "--eval", "-E", `((import ./nix { }).withPkgs {
+		buildGoModule = x: "/pkg"; runtimeShell = "/bin/sh"; coreutils = "/usr"; bubblewrap = "/bw";
+		lib.escapeShellArgs = toString; writeShellScriptBin = name: text: name + ": " + text;
+	}).mkBwrap { name = "app"; flags = [ "--network" "none" ]; }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out, "app: PATH=/bw/bin:$PATH exec /pkg/bin/oci2bwrap run --network none /nix/store/") || !strings.Contains(out, `\"$@\"`) {
+		t.Errorf("mkBwrap is %s", out)
 	}
 }
