@@ -209,7 +209,9 @@ func TestLoad(t *testing.T) {
 			t.Errorf("before: %s, after: %s", before, after)
 		}
 		for name := range filesBelow(work) {
-			if !files[name] {
+			// What is known of a bubblewrap is kept by its inode's change time,
+			// which other runs of these tests set by linking to it.
+			if !files[name] && !strings.HasPrefix(filepath.Base(name), "bwrap-") {
 				t.Errorf("left behind: %s", name)
 			}
 		}
