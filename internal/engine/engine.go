@@ -31,8 +31,9 @@ func Bundled(name string) bool { return name == "runc" || name == "crun" }
 // Engine is a reference, ready to run commands. Its fields but the first are
 // for one kind of engine each.
 type Engine struct {
-	Name string // one of Names
-	Dir  string // a directory of the engine's own, for what it keeps
+	Name   string // one of Names
+	Dir    string // a directory of the engine's own, for what it keeps
+	RunDir string // another, for podman and buildah, of at most 50 bytes
 
 	// Of runc and crun: a directory with rootfs and whatever else the Spec
 	// names. The engine writes its config.json, and may write to rootfs.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +12,7 @@ import (
 // storage keeps podman and buildah to directories of our own: what the caller
 // has of images and containers is neither used nor added to.
 func (e *Engine) storage() []string {
-	return []string{"--storage-driver", "overlay", "--root", filepath.Join(e.Dir, "storage"), "--runroot", filepath.Join(e.Dir, "run")}
+	return []string{"--storage-driver", "overlay", "--root", filepath.Join(e.Dir, "storage"), "--runroot", e.RunDir}
 }
 
 func (e *Engine) podmanWays() []way {
@@ -85,7 +86,7 @@ func (e *Engine) Close() error {
 	}
 	exec.Command(e.Name, append(e.storage(), "rmi", "--all", "--force")...).Run()
 	if os.Geteuid() != 0 {
-		return exec.Command(e.Name, "unshare", "rm", "-rf", e.Dir).Run()
+		return exec.Command(e.Name, "unshare", "rm", "-rf", e.Dir, e.RunDir).Run()
 	}
-	return os.RemoveAll(e.Dir)
+	return errors.Join(os.RemoveAll(e.Dir), os.RemoveAll(e.RunDir))
 }

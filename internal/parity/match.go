@@ -123,6 +123,7 @@ func chrootIsolation(d Difference, _ *comparison) bool {
 	case "tree":
 		made := []string{"/run", "/run/.containerenv", "/.oci2bwrap-probe", "/var", "/tmp"}
 		return d.aspect == "" && d.Ours == Absent && slices.Contains(made, d.Path) ||
+			d.aspect == "" && d.Theirs == Absent && slices.Contains([]string{"/run", "/tmp", "/var"}, d.Path) ||
 			d.aspect == "mode" && slices.Contains([]string{"/", "/tmp"}, d.Path) ||
 			slices.Contains(etcFiles, d.Path)
 	}

@@ -215,8 +215,8 @@ var rows = [...]Row{
 		},
 	},
 	{
-		Name: "own group", Field: "process.user.additionalGids", Engines: []string{"podman"},
-		Why: "podman has the user's first group among the further ones as well",
+		Name: "own group", Field: "process.user.additionalGids", Engines: []string{"podman", "buildah"},
+		Why: "podman and buildah have the user's first group among the further ones as well",
 		match: func(d Difference, c *comparison) bool {
 			_, gid, _ := strings.Cut(c.user(), ":")
 			theirs := slices.DeleteFunc(strings.Fields(d.Theirs), func(g string) bool { return g == gid })
