@@ -27,9 +27,12 @@ func (f GapFields) Check() error {
 }
 
 // gapName says whether a gap can have the name: that of a row, of a list whose
-// elements have rows, or of what is below a row.
+// elements have rows or of such an element, or of what is below a row.
 func gapName(name string, known []string) bool {
 	for _, path := range known {
+		if strings.HasSuffix(name, "[]") && strings.HasPrefix(path, name+".") {
+			return true
+		}
 		if path == name || strings.HasPrefix(path, name+"[]") || strings.HasPrefix(name, path+".") || strings.HasPrefix(name, path+"[]") {
 			return true
 		}

@@ -29,14 +29,14 @@ func ScriptGaps(p *bwrap.Plan) []Gap {
 	lack(proc.Terminal, "process.terminal", "bubblewrap has no terminal of the sandbox's own")
 	lack(len(proc.Groups) > 0, "process.user.additionalGids", "bubblewrap sets no supplementary groups")
 	lack(proc.OOMScoreAdj != nil, "process.oomScoreAdj", "bubblewrap has no option for it")
-	lack(len(proc.StartHooks) > 0, "hooks", "nothing is run before the command")
+	lack(len(proc.StartHooks) > 0, "hooks.startContainer", "nothing is run before the command")
 	lack(len(p.Sysctl) > 0, "linux.sysctl", "bubblewrap sets none")
 	lack(p.Namespaces.Domainname != "", "domainname", "bubblewrap sets none")
-	lack(proc.StopSignal != "SIGTERM", "process.stopSignal", "signals end bubblewrap, and the sandbox with it")
+	lack(proc.StopSignal != "SIGTERM", "annotations[org.opencontainers.image.stopSignal]", "signals end bubblewrap, and the sandbox with it")
 	for _, l := range proc.Rlimits {
-		weak(true, "process.rlimits."+l.Type, "bubblewrap sets no limits")
+		weak(true, "process.rlimits["+l.Type+"]", "bubblewrap sets no limits")
 	}
-	weak(!p.Namespaces.User && (proc.UID != 0 || proc.GID != 0), "process.user",
+	weak(!p.Namespaces.User && (proc.UID != 0 || proc.GID != 0), "process.user.uid",
 		fmt.Sprintf("bubblewrap is root, and can be %d:%d only where it makes a user namespace: write the script as the user who runs it", proc.UID, proc.GID))
 	for _, s := range p.Steps {
 		if c, ok := s.Op.(bwrap.Closure); ok {
