@@ -2,13 +2,18 @@ package layout
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const (
@@ -58,14 +63,18 @@ func recordedPaths(dir string, limits Limits) ([]string, error) {
 	return strings.Fields(string(raw)), err
 }
 
-// StoreReferences gives the store paths that directories are in, or that
-// symlinks in them lead to, sorted: what a closure begins with. Directories
-// outside of the store are looked through as far as mostLinks files.
-func StoreReferences(ctx context.Context, dirs []string) ([]string, error) {
+// StoreReferences gives the store paths that directories are in, that symlinks
+// in them lead to, or that the config names, sorted: what a closure begins
+// with. Directories outside of the store are looked through as far as mostLinks
+// files.
+func StoreReferences(ctx context.Context, dirs []string, config ispec.ImageConfig) ([]string, error) {
 	if _, err := os.Lstat(nixStoreDir); err != nil {
 		return nil, nil
 	}
-	found := map[string]bool{}
+	found, err := namedPaths(config)
+	if err != nil {
+		return nil, err
+	}
 	left := mostLinks
 	for _, dir := range dirs {
 		if p := storePathOf(dir); p != "" {
@@ -82,11 +91,8 @@ func StoreReferences(ctx context.Context, dirs []string) ([]string, error) {
 			if err != nil || d.Type()&fs.ModeSymlink == 0 {
 				return nil // what can't be read leads nowhere
 			}
-			target, err := os.Readlink(file)
-			if p := storePathOf(target); err == nil && p != "" {
-				if _, err := os.Lstat(p); err == nil {
-					found[p] = true
-				}
+			if target, err := os.Readlink(file); err == nil {
+				note(found, storePathOf(target))
 			}
 			return nil
 		})
@@ -94,12 +100,28 @@ func StoreReferences(ctx context.Context, dirs []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	var paths []string
-	for p := range found {
-		paths = append(paths, p)
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// namedPaths are the store paths that a config has in its strings, such as an
+// entrypoint that lies in no root.
+func namedPaths(config ispec.ImageConfig) (map[string]bool, error) {
+	raw, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(paths)
-	return paths, nil
+	found := map[string]bool{}
+	for _, p := range regexp.MustCompile(nixStoreDir+`/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]+`).FindAll(raw, -1) {
+		note(found, string(p))
+	}
+	return found, nil
+}
+
+// note adds a store path that is there.
+func note(found map[string]bool, p string) {
+	if _, err := os.Lstat(p); p != "" && err == nil {
+		found[p] = true
+	}
 }
 
 // storePathOf is the store path that a name is or lies in, "" for none.

@@ -108,7 +108,7 @@ func (f *exportFlags) references(ctx context.Context, img *layout.Image) ([]stri
 	case img.StorePaths != nil:
 		return img.StorePaths, nil
 	}
-	roots, err := layout.StoreReferences(ctx, img.Dirs)
+	roots, err := layout.StoreReferences(ctx, img.Dirs, img.Config.Config)
 	if err != nil || len(roots) == 0 {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (s *session) store(ctx context.Context) error {
 	case s.image.Dirs == nil:
 		return nil // what was unpacked has its own
 	}
-	roots, err := layout.StoreReferences(ctx, s.root.Dirs)
+	roots, err := layout.StoreReferences(ctx, s.root.Dirs, s.image.Config.Config)
 	if err != nil || len(roots) == 0 {
 		return err
 	}

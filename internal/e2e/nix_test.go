@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -27,11 +28,18 @@ func writeNix(dir string) error {
 			return err
 		}
 	}
-	out, err := nix("../../fixtures/nix", "nix-build", "--no-out-link", "image-dir.nix")
-	if err != nil {
-		return err
+	for name, args := range map[string][]string{
+		"image-dir": {"image-dir.nix"}, "contract-root": {"contract.nix", "-A", "root"}, "contract-config.json": {"contract.nix", "-A", "imageConfig"},
+	} {
+		out, err := nix("../../fixtures/nix", append([]string{"nix-build", "--no-out-link"}, args...)...)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(out, filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
-	return os.Symlink(out, filepath.Join(dir, "image-dir"))
+	return nil
 }
 
 // nix runs one of Nix's programs: by root without a sandbox of its own and
@@ -81,4 +89,26 @@ func TestNixWithPkgs(t *testing.T) {
 	if !strings.Contains(out, "app: PATH=/bw/bin:$PATH exec /pkg/bin/oci2bwrap run --network none /nix/store/") || !strings.Contains(out, `\"$@\"`) {
 		t.Errorf("mkBwrap is %s", out)
 	}
+}
+
+// TestNixInterrupt presses Ctrl-C on an image from the store: its command may
+// clean up, and one that does nothing about it ends all the same.
+func TestNixInterrupt(t *testing.T) {
+	if !hasNix() {
+		lacks(t, "no Nix store that can be written to: apt-get install nix-bin, as root")
+	}
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		image := []string{shared("nix/image-dir")}
+		s := startImage(t, bwrapDir, image, "trap 'echo cleaned up; exit 7' INT; touch /sync/ready; while :; do sleep 0.05; done # $MARKER")
+		s.ready()
+		s.signal(syscall.SIGINT)
+		s.ends(7)
+		if got := s.out.String(); got != "cleaned up\n" {
+			t.Errorf("printed %q", got)
+		}
+		s = startImage(t, bwrapDir, image, "touch /sync/ready; exec sleep $MARKER", "--stop-timeout", "1")
+		s.ready()
+		s.signal(syscall.SIGINT)
+		s.ends(130)
+	})
 }

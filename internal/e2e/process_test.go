@@ -48,6 +48,13 @@ type sandbox struct {
 // has among its arguments.
 func start(t *testing.T, bwrapDir, script string, flags ...string) *sandbox {
 	t.Helper()
+	return startImage(t, bwrapDir, []string{shared("images/tools"), "sh", "-c"}, script, flags...)
+}
+
+// startImage does it in another image: image is its name and what comes before
+// the script.
+func startImage(t *testing.T, bwrapDir string, image []string, script string, flags ...string) *sandbox {
+	t.Helper()
 	work := workDir(t)
 	s := &sandbox{t: t, sync: filepath.Join(work, "sync"), marker: "86399." + strconv.FormatInt(time.Now().UnixNano(), 10)}
 	if err := os.Mkdir(s.sync, 0o755); err != nil {
@@ -57,7 +64,7 @@ func start(t *testing.T, bwrapDir, script string, flags ...string) *sandbox {
 		t.Fatal(err)
 	}
 	args := append([]string{"run", "--quiet", "-v", s.sync + ":/sync"}, flags...)
-	args = append(args, shared("images/tools"), "sh", "-c", strings.ReplaceAll(script, "$MARKER", s.marker))
+	args = append(append(args, image...), strings.ReplaceAll(script, "$MARKER", s.marker))
 	s.Cmd = exec.Command(shared("bin/oci2bwrap"), args...)
 	s.Env = environment(t, bwrapDir, work)
 	s.Stdout, s.Stderr = &s.out, &s.out
