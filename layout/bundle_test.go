@@ -3,6 +3,7 @@ package layout
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -42,4 +43,22 @@ func TestBundle(t *testing.T) {
 	}
 	_, err := Open(Ref{Transport: "bundle", Path: makeTree(t, t.TempDir(), "config.json="+wholeConfig, "rootfs/")}, OpenOptions{})
 	wantError(t, err, "no ociVersion")
+}
+
+// TestBundleLimit holds the recogniser to the limit of who opens: a config.json
+// over it is refused, and one that the caller allows is not.
+func TestBundleLimit(t *testing.T) {
+	config := `{"ociVersion":"1.0.2","root":{"path":"rootfs"},"annotations":{"x":"` + strings.Repeat("x", 5<<20) + `"}}`
+	dir := makeTree(t, t.TempDir(), "config.json="+config, "rootfs/")
+	for _, test := range []struct {
+		limit int64
+		err   string
+	}{{0, "document is too large (limit: 4194304)"}, {6 << 20, ""}, {1 << 20, "too many bytes (limit: 1048576)"}} {
+		img, err := Open(Ref{Path: dir}, OpenOptions{Limits: Limits{JSON: test.limit}})
+		if test.err != "" {
+			wantError(t, err, test.err)
+		} else if err != nil || img.Form != "bundle" {
+			t.Errorf("limit %d: %v", test.limit, err)
+		}
+	}
 }

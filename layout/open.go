@@ -130,7 +130,7 @@ func locate(ref Ref, o OpenOptions) (*location, error) {
 	form := ref.Transport
 	switch {
 	case isDir && form == "":
-		if form, err = recogniseDir(path); err != nil {
+		if form, err = recogniseDir(path, o.Limits); err != nil {
 			return nil, err
 		}
 	case isDir == isFile(form) && form != "":

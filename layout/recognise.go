@@ -58,7 +58,7 @@ var dirForms = []struct {
 }
 
 // recogniseDir tells by its content which form of image a directory holds.
-func recogniseDir(path string) (string, error) {
+func recogniseDir(path string, limits Limits) (string, error) {
 	var found []string
 	for _, f := range dirForms {
 		if slices.Contains(found, f.form) || slices.ContainsFunc(f.entries, func(name string) bool {
@@ -67,7 +67,7 @@ func recogniseDir(path string) (string, error) {
 		}) {
 			continue
 		}
-		switch bundle, err := isBundle(path); {
+		switch bundle, err := isBundle(path, limits); {
 		case f.entries[0] != configFile:
 		case err != nil:
 			return "", err

@@ -192,8 +192,8 @@ func openBundle(path string, limits Limits) (images, error) {
 
 // isBundle says whether the config.json in a directory has an ociVersion at
 // its top. A document that can't be parsed is left to who opens it.
-func isBundle(path string) (bool, error) {
-	raw, err := readDocument(filepath.Join(path, configFile), false, Limits{}.withDefaults())
+func isBundle(path string, limits Limits) (bool, error) {
+	raw, err := readDocument(filepath.Join(path, configFile), false, limits)
 	if err != nil {
 		return false, inside(path, err)
 	}
