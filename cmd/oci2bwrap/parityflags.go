@@ -5,11 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/internal/nofile"
 	"github.com/oci2bwrap/oci2bwrap/layout"
 )
 
@@ -67,6 +71,7 @@ func (f *containerFlags) engineFlags(engine string, res *convert.Result) []strin
 		return flags
 	}
 	flags = append(flags, "--hostname="+res.Spec.Hostname)
+	flags = append(flags, podmanLimits(res.Spec.Process.Rlimits)...)
 	if res.Spec.Root.Readonly {
 		flags = append(flags, "--read-only")
 		for _, m := range res.Spec.Mounts {
@@ -90,4 +95,37 @@ func podmanTmpfs(options []string) []string {
 		}
 	}
 	return out
+}
+
+// podmanLimits gives podman the caller's limits where the Spec has none: its own
+// defaults go as high as it thinks the caller could, which takes
+// CAP_SYS_RESOURCE. Of processes it can't give more than there are ids for: it
+// has lowered its own limit to that number.
+func podmanLimits(set []specs.POSIXRlimit) []string {
+	var flags []string
+	for _, name := range []string{"nofile", "nproc"} {
+		limit := "RLIMIT_" + strings.ToUpper(name)
+		var l unix.Rlimit
+		if slices.ContainsFunc(set, func(l specs.POSIXRlimit) bool { return l.Type == limit }) || unix.Getrlimit(resources[limit], &l) != nil {
+			continue
+		}
+		if soft := nofile.Soft(); name == "nofile" && soft > 0 {
+			l.Cur = soft
+		}
+		if ids := highestID(); name == "nproc" && ids > 0 {
+			l.Cur, l.Max = min(l.Cur, ids), min(l.Max, ids)
+		}
+		flags = append(flags, fmt.Sprintf("--ulimit=%s=%d:%d", name, int64(l.Cur), int64(l.Max)))
+	}
+	return flags
+}
+
+// highestID is how many process ids the kernel gives; 0 where it does not say.
+func highestID() uint64 {
+	text, err := os.ReadFile("/proc/sys/kernel/pid_max")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	return n
 }

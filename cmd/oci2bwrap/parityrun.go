@@ -156,7 +156,7 @@ func (r *parityRun) report(side parity.Side, spool *os.File) (*parity.Report, er
 // here is what the comparison has to know of this machine.
 func (r *parityRun) here() parity.Host {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	h := parity.Host{ID: strings.TrimSpace(string(id)), Root: r.standing.root && !r.standing.confined, Namespaces: probe.Namespaces()}
+	h := parity.Host{ID: strings.TrimSpace(string(id)), PIDMax: highestID(), Root: r.standing.root && !r.standing.confined, Namespaces: probe.Namespaces()}
 	if r.standing.entered != nil {
 		delete(h.Namespaces, "user") // made for the sandbox
 	}

@@ -16,22 +16,18 @@ func (e *Engine) storage() []string {
 }
 
 func (e *Engine) podmanWays() []way {
-	// podman raises these limits as far as it thinks the caller could, which
-	// takes CAP_SYS_RESOURCE.
-	const what = "resource limits lowered"
-	limits := []string{"--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"}
-	ways := []way{e.podmanWay("", nil, nil), e.podmanWay(what, nil, limits)}
+	ways := []way{e.podmanWay("", nil)}
 	for _, runtime := range []string{"crun", "runc"} {
-		ways = append(ways, e.podmanWay("runtime "+runtime+", cgroupfs, "+what, []string{"--runtime", runtime, "--cgroup-manager=cgroupfs"}, limits))
+		ways = append(ways, e.podmanWay("runtime "+runtime+", cgroupfs", []string{"--runtime", runtime, "--cgroup-manager=cgroupfs"}))
 	}
 	return ways
 }
 
-func (e *Engine) podmanWay(what string, global, flags []string) way {
+func (e *Engine) podmanWay(what string, global []string) way {
 	return way{what: what, argv: func(id string, r Run) []string {
 		argv := append(append([]string{"podman"}, e.storage()...), global...)
 		argv = append(argv, "run", "--rm", "--quiet", "--name", id)
-		argv = append(append(argv, flags...), e.Flags...)
+		argv = append(argv, e.Flags...)
 		if r.Probe != nil {
 			argv = append(argv, "--preserve-fds", "1")
 		}

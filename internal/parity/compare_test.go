@@ -248,7 +248,7 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, r := range rows {
+	for _, r := range Rows() {
 		if seen[r.Name] || r.Why == "" || r.match == nil {
 			t.Errorf("row %q is not whole, or there twice", r.Name)
 		}

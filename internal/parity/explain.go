@@ -22,21 +22,31 @@ func (c *comparison) classify(d *Difference) {
 		d.Class = Ignored
 		return
 	}
-	for i := range rows {
-		r := &rows[i]
-		if r.Engines != nil && !slices.Contains(r.Engines, c.theirs.Engine) || r.User && c.ours.Host.Root {
-			continue
-		}
-		if r.match(*d, c) {
-			d.Class, d.Row, d.Reason = Explained, r.Name, r.Why
-			return
-		}
+	if r := c.row(*d); r != nil {
+		d.Class, d.Row, d.Reason = Explained, r.Name, r.Why
+		return
 	}
 	if c.ours.Host.ID != c.theirs.Host.ID && hostly(*d) {
 		d.Class, d.Reason = OfHost, "the reference was recorded on another host"
 		return
 	}
 	d.Class = Unexplained
+}
+
+// row is the first that explains the difference, if any does.
+func (c *comparison) row(d Difference) *Row {
+	for _, table := range rows {
+		for i := range table {
+			r := &table[i]
+			if r.Engines != nil && !slices.Contains(r.Engines, c.theirs.Engine) || r.User && c.ours.Host.Root {
+				continue
+			}
+			if r.match(d, c) {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // ignored says whether a pattern of --ignore names the file or a directory

@@ -89,6 +89,19 @@ func (c *comparison) onTmpfs(side int, d Difference) bool {
 	return around.Type == "tmpfs"
 }
 
+// ownModes matches the modes of what crun copies to, and that those may be
+// written to.
+func ownModes(d Difference, c *comparison) bool {
+	path := d.Path
+	if d.Group == "writable" {
+		path = d.Name
+	}
+	m := c.mountAt(1, path)
+	open := m.Type == "tmpfs" && !strings.Contains(m.Super, "mode=")
+	return d.aspect == "mode" && (open && d.Theirs == "01777" || c.onTmpfs(1, d) && d.Ours == "0755" && d.Theirs == "01755") ||
+		open && d.Group == "writable" && d.Ours == "EACCES" && d.Theirs == "ok"
+}
+
 // lost are the permission bits that the first mode has and the second has not;
 // all of them where the second has others.
 func lost(ours, theirs string) uint64 {
@@ -98,6 +111,17 @@ func lost(ours, theirs string) uint64 {
 		return 0o7777
 	}
 	return a &^ b
+}
+
+// lowered is a limit, soft and hard, where neither may be above a maximum.
+func lowered(limit string, maximum uint64) string {
+	words := strings.Fields(limit)
+	for i, w := range words {
+		if n, err := strconv.ParseUint(w, 10, 64); err != nil || n > maximum {
+			words[i] = strconv.FormatUint(maximum, 10)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // user is the process's owner of files, "UID:GID", on our side.

@@ -25,6 +25,7 @@ type Side struct {
 type Host struct {
 	ID         string            `json:"id"`         // of the machine's start; differs between hosts
 	Root       bool              `json:"root"`       // the caller was real root
+	PIDMax     uint64            `json:"pidMax"`     // kernel.pid_max; 0 is unknown
 	Namespaces map[string]string `json:"namespaces"` // the caller's, as probe.Namespaces has them
 }
 

@@ -103,7 +103,7 @@ func textRows(b *bufio.Writer, r *Result, class Class) {
 }
 
 func reasonOf(row string) string {
-	for _, r := range rows {
+	for _, r := range Rows() {
 		if r.Name == row {
 			return r.Why
 		}
