@@ -117,7 +117,7 @@ func namespaceRemedy(proc string, err error) string {
 	}
 	status, _ := os.ReadFile(proc + "/self/status")
 	if strings.Contains(string(status), "\nSeccomp:\t2") && errors.Is(err, unix.EPERM) {
-		return "a filter of system calls is in the way: start the container around this with --security-opt seccomp=unconfined"
+		return remedySeccomp
 	}
 	return remedyUserNamespace
 }

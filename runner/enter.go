@@ -62,7 +62,7 @@ func (e Entry) Enter() (*Entered, error) {
 	err = child.start(e.Args, r)
 	r.Close()
 	if err != nil {
-		return nil, &Error{Msg: "new user namespace", Err: err, Remedy: remedyUserNamespace}
+		return nil, &Error{Msg: "new user namespace", Err: err, Remedy: namespaceRemedy("/proc", err)}
 	}
 	if err := child.identify(writers); err != nil {
 		child.Signal(unix.SIGKILL)

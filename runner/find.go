@@ -18,6 +18,7 @@ func remedy(text string) string {
 		{noUpper, "name a directory on another file system, on ext4, xfs or btrfs"},
 		{tooDeep, "put the image, or the cache with --cache-dir, on a file system that is no overlay, or install fuse-overlayfs"},
 		{procRefused, remedyProc},
+		{"pivot_root: Operation not permitted", remedySeccomp},
 		// The init has to run where no shared library is.
 		{"execvp /proc/self/fd/", linkedDynamically},
 	} {
@@ -36,6 +37,10 @@ const procRefused = "Can't mount proc"
 
 const remedyProc = "parts of /proc are masked here, as in a container: start that with --security-opt unmask=ALL (podman) " +
 	"or --security-opt systempaths=unconfined (docker)"
+
+const remedySeccomp = "a filter of system calls is in the way: start the container around this with --security-opt seccomp=unconfined"
+
+const remedySetfcap = "this is root without CAP_SETFCAP, as in a container: start that with --cap-add SETFCAP, or oci2bwrap as another user"
 
 const remedyRoot = "this is root without CAP_SYS_ADMIN, as in a container: start that with --cap-add SYS_ADMIN, or oci2bwrap as another user"
 

@@ -279,7 +279,7 @@ func (l *launch) explain(err error) error {
 		return err
 	}
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EACCES) {
-		return &Error{Msg: "user namespaces are not available", Err: err, Remedy: remedyUserNamespace}
+		return &Error{Msg: "user namespaces are not available", Err: err, Remedy: namespaceRemedy("/proc", err)}
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -120,7 +121,7 @@ func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
 	}
 	if err := p.try(bwrap.Bind{Src: "/usr", Dst: "/", ReadOnly: true}, ""); err != nil {
 		f.Reason = err.Error()
-		return f, nil
+		return f, p.without(ctx, err)
 	}
 	f.Stage = true
 	overlay := bwrap.Overlay{Lower: []string{"/usr"}, Dst: "/", Mode: 0o755}
@@ -134,6 +135,24 @@ func (p Prober) ask(ctx context.Context) (bwrap.Features, error) {
 	f.StageOverlay = true
 	f.Overlay = f.Has("overlay-src")
 	return f, nil
+}
+
+// without says whether bubblewrap can make a user namespace, where this
+// program, for the reason given, can't: set-uid root it can, and where a
+// profile of AppArmor's lets it.
+func (p Prober) without(ctx context.Context, reason error) error {
+	if p.Real {
+		return nil
+	}
+	trial := exec.CommandContext(ctx, p.Bwrap, "--unshare-user", "--ro-bind", "/", "/", "--", p.Bwrap, "--version")
+	trial.Env = []string{}
+	if out, err := trial.CombinedOutput(); err != nil {
+		if errors.Is(reason, unix.EPERM) && strings.Contains(string(out), "setting up uid map") && os.Geteuid() == 0 {
+			return &Error{Msg: "user namespaces are not available", Err: reason, Remedy: remedySetfcap}
+		}
+		return &Error{Msg: "user namespaces are not available", Err: reason, Remedy: namespaceRemedy("/proc", reason)}
+	}
+	return nil
 }
 
 // lacking names the options that every sandbox needs and this bubblewrap

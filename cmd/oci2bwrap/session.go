@@ -164,6 +164,7 @@ func (s *session) convert(command []string) error {
 		return err
 	}
 	s.singleNote()
+	s.rootNote()
 	return lookAt(&s.host, s.result.Spec)
 }
 

@@ -22,6 +22,15 @@ func (s *session) singleNote() {
 		owner.Path, owner.UID, owner.GID, remedySingle())})
 }
 
+// rootNote says why a root has a user namespace that it has not asked for.
+func (s *session) rootNote() {
+	if e := s.standing.entered; e == nil || e.UID != 0 || s.flags.userns != "" {
+		return
+	}
+	s.result.Notes = append(s.result.Notes, convert.Note{Field: "--userns",
+		Text: "root lacks CAP_SYS_ADMIN here, as in a container: the sandbox has a user namespace of its own, with the same ids"})
+}
+
 // remedySingle is what gives the caller more ids.
 func remedySingle() string {
 	if os.Geteuid() == 0 {

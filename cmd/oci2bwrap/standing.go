@@ -37,7 +37,8 @@ func here(entered *runner.Inside, single bool) (standing, error) {
 	case os.Geteuid() != 0:
 		return s, nil
 	case !s.confined:
-		s.root = true
+		s.root = privileged()
+		s.confined = !s.root // root of a container needs a namespace as anybody does
 		return s, nil
 	}
 	var err error
@@ -51,8 +52,8 @@ func here(entered *runner.Inside, single bool) (standing, error) {
 	return s, nil
 }
 
-// isRoot says whether the caller is real root, whose sandboxes need no user
-// namespace and whose files keep the image's owners.
+// isRoot says whether the caller is real root, whose files keep the image's
+// owners.
 func isRoot() bool { return os.Geteuid() == 0 && !confined() }
 
 // confined says that this process is in a user namespace other than the
@@ -71,12 +72,17 @@ func several(idMap []byte) bool {
 // privileged says that this process has what it takes to do without a user
 // namespace of the sandbox's own.
 func privileged() bool {
+	return capable(unix.CAP_SYS_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER)
+}
+
+// capable says that this process has all of the capabilities in effect.
+func capable(caps ...uint) bool {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if unix.Capget(&hdr, &data[0]) != nil {
 		return false
 	}
-	for _, c := range []uint{unix.CAP_SYS_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER} {
+	for _, c := range caps {
 		if data[c/32].Effective&(1<<(c%32)) == 0 {
 			return false
 		}

@@ -131,9 +131,11 @@ func bundleSpec(img *layout.Image, dir string) (*convert.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	by, err := here(nil, !isRoot())
-	if err != nil {
-		return nil, err
+	by := standing{root: true}
+	if !isRoot() {
+		if by, err = here(nil, true); err != nil {
+			return nil, err
+		}
 	}
 	root, err := viewOf(&layout.Rootfs{Dirs: []string{abs}, Owned: true}, by.root)
 	if err != nil {

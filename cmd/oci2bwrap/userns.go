@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/runner"
@@ -49,7 +50,7 @@ func (f *usernsFlags) check() error {
 func (f *usernsFlags) standing(std stdio) (standing, error) {
 	s, err := here(std.inside, f.userns == "single")
 	if err == nil && f.userns == "host" && !s.root {
-		err = &hinted{errors.New("--userns host: only root can do without a user namespace"), "range gives the most that a user can have"}
+		err = &hinted{errors.New("--userns host: only root with CAP_SYS_ADMIN can do without a user namespace"), "range gives the most that a user can have"}
 	}
 	return s, err
 }
@@ -68,6 +69,8 @@ func (f *usernsFlags) entry() (m *runner.IDMap, err error) {
 		return nil, nil
 	case root.root && f.userns == "keep-id":
 		return ownMap()
+	case os.Geteuid() == 0 && f.userns != "range" && mapsAll():
+		return ownMap()
 	case os.Geteuid() == 0 && f.userns != "":
 		return nil, &hinted{
 			errors.New("subordinate ids are for users: root has all ids, and with those of a range it would reach none of its files"),
@@ -82,6 +85,10 @@ func (f *usernsFlags) entry() (m *runner.IDMap, err error) {
 	}
 	return m, err
 }
+
+// mapsAll says that this root, who lacks what it takes to do without a user
+// namespace, as in a container, can make one with all ids that it has itself.
+func mapsAll() bool { return capable(unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETFCAP) }
 
 // ownMap maps each id of this process's namespace to itself.
 func ownMap() (*runner.IDMap, error) {
