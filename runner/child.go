@@ -48,6 +48,18 @@ func Main(args []string) (own []string, inside *Inside) {
 	return args, nil
 }
 
+// Unprivileged drops the ambient and inheritable capabilities of a process
+// that is not root: bubblewrap refuses to start with any. A container gives
+// such to a user.
+func Unprivileged() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if os.Geteuid() == 0 || unix.Capget(&hdr, &data[0]) != nil || data[0].Inheritable|data[1].Inheritable == 0 {
+		return nil
+	}
+	return plainCaps()
+}
+
 // stageMain is the process between an ordinary user's oci2bwrap and bwrap:
 // root of a new user namespace with a mount namespace of its own. It mounts
 // what the stage says and becomes the program of args[1:].

@@ -85,6 +85,8 @@ func (m *stageMounter) do(op bwrap.Op) error {
 		return m.dev(o)
 	case bwrap.Dir:
 		return m.mkdir(o)
+	case bwrap.Proc:
+		return m.mount(o.Dst, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	case bwrap.Mqueue:
 		return m.mount(o.Dst, "mqueue", mountFlags(o.Attr), "")
 	case bwrap.Sysfs:

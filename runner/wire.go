@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -75,6 +76,9 @@ type wirePoint struct {
 }
 
 func newStageSpec(s *bwrap.Stage) (*stageSpec, error) {
+	if i := slices.IndexFunc(s.Ops, func(op bwrap.Op) bool { _, is := op.(bwrap.Proc); return is }); i >= 0 {
+		return nil, fmt.Errorf("%s: a procfs of another pid namespace than the stage's", s.Ops[i].Dest())
+	}
 	ops, err := wireOps(s.Ops)
 	return &stageSpec{Dir: exact(s.Dir), Ops: ops, Handed: exact(s.Handed), Fuse: exact(s.FuseOverlay)}, err
 }
@@ -112,6 +116,8 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 			}
 		case bwrap.Symlink:
 			w.Kind, w.Src = "symlink", exact(o.Target)
+		case bwrap.Proc:
+			w.Kind = "proc"
 		case bwrap.Mqueue:
 			w.Kind, w.Attr = "mqueue", o.Attr
 		case bwrap.Sysfs:
@@ -186,6 +192,8 @@ func (w wireOp) op() (bwrap.Op, error) {
 		return o, nil
 	case "symlink":
 		return bwrap.Symlink{Target: string(w.Src), Dst: dst}, nil
+	case "proc":
+		return bwrap.Proc{Dst: dst}, nil
 	case "mqueue":
 		return bwrap.Mqueue{Dst: dst, Attr: w.Attr}, nil
 	case "sysfs":

@@ -186,6 +186,9 @@ func (f *usernsFlags) enter(std stdio, cacheDir string, tty bool) error {
 	if f.userns != "" {
 		return fmt.Errorf("--userns %s: %w", f.userns, err)
 	}
+	if os.Geteuid() == 0 {
+		return err // one id would be refused as well
+	}
 	printNotes(std.err, []convert.Note{{Field: "--userns", Text: "a single id is mapped, the caller's: " + err.Error()}})
 	f.userns = "single"
 	return nil

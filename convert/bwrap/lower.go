@@ -81,6 +81,9 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		var staged []Op
 		staged, rest = split(p.Steps, p.Namespaces)
 		rest, l.cmd.Late = late(rest, hasNull(p.Steps))
+		if dst, ok := covered(p, rest); ok {
+			l.cmd.Late = append([]Op{Proc{Dst: dst}}, l.cmd.Late...)
+		}
 		l.cmd.Stage = &Stage{Dir: t.StageDir, Ops: staged, FuseOverlay: t.Features.FuseOverlay, Handed: handed(staged, rest)}
 		l.add("--dev-bind", l.cmd.Stage.Root(), "/") // the stage has set the flags of each mount
 	}

@@ -65,11 +65,13 @@ func TestDivision(t *testing.T) {
 		{"a Dev that is covered", []Op{root, dev, proc, Tmpfs{Dst: "/dev"}, kcore}, "bind:/ dev:/dev tmpfs:/dev", "proc:/proc bind:/proc/kcore", ""},
 		{"two procfs", []Op{root, proc, Proc{"/p2"}, Tmpfs{Dst: "/p2/x"}, RemountRO{"/proc"}}, "bind:/", "proc:/proc proc:/p2 remount-ro:/proc", "tmpfs:/p2/x"},
 	} {
-		c, err := Lower(plan(tt.ops...), Target{Features: Features{Stage: true}, StageDir: "/stage"})
+		p := plan(tt.ops...)
+		p.Namespaces.Mapped = true // real root has more: TestCovered
+		c, err := Lower(p, Target{Features: Features{Stage: true}, StageDir: "/stage"})
 		if err != nil {
 			t.Fatalf("%s: %v", tt.about, err)
 		}
-		staged, rest := split(steps(tt.ops...), Namespaces{})
+		staged, rest := split(steps(tt.ops...), p.Namespaces)
 		rest, _ = late(rest, hasNull(steps(tt.ops...)))
 		if names(staged) != tt.stage || names(rest) != tt.bwrap || names(c.Late) != tt.init || names(c.Stage.Ops) != tt.stage {
 			t.Errorf("%s:\nstage %s\nbwrap %s\ninit  %s", tt.about, names(staged), names(rest), names(c.Late))
