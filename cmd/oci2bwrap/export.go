@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/oci2bwrap/oci2bwrap/internal/nixstore"
 	"github.com/oci2bwrap/oci2bwrap/layout"
 )
 
@@ -112,9 +110,16 @@ func (f *exportFlags) references(ctx context.Context, img *layout.Image) ([]stri
 	if err != nil || len(roots) == 0 {
 		return nil, err
 	}
-	paths, err := nixstore.Requisites(ctx, roots, os.Environ())
+	found, why, err := closureOf(ctx, roots, "")
+	if why != "" && err != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &hinted{fmt.Errorf("the image refers to %q and more of the store: %w", roots[0], err), "--nix-store none leaves it out"}
+	}
+	var paths []string
+	for _, p := range found {
+		paths = append(paths, p.Source)
 	}
 	return paths, nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
-	"github.com/oci2bwrap/oci2bwrap/internal/nixstore"
 	"github.com/oci2bwrap/oci2bwrap/layout"
 )
 
@@ -53,14 +52,17 @@ func (s *session) store(ctx context.Context) error {
 	if err != nil || len(roots) == 0 {
 		return err
 	}
-	paths, err := nixstore.Requisites(ctx, roots, os.Environ())
+	cache := s.cache
+	if s.flags.noCache {
+		cache = ""
+	}
+	paths, why, err := closureOf(ctx, roots, cache)
 	if err == nil {
-		found, err := layout.StorePaths(paths)
-		if err != nil {
-			return err
-		}
-		s.rootfs.Store = closure(found, nixstore.Program)
+		s.rootfs.Store = closure(paths, why)
 		return nil
+	}
+	if why != "" || ctx.Err() != nil {
+		return err
 	}
 	if wish == "closure" {
 		return &hinted{fmt.Errorf("--nix-store closure: %w", err), "--nix-store whole shows all of the store"}
