@@ -135,6 +135,7 @@ func runParity(ctx context.Context, f *containerFlags, p *parityFlags, std stdio
 	if err != nil {
 		return err
 	}
+	options.Set = work.set()
 	res, err := parity.Compare(ours, theirs, options)
 	if err != nil {
 		return err

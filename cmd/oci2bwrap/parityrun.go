@@ -163,6 +163,20 @@ func (r *parityRun) here() parity.Host {
 	return h
 }
 
+// set names what the Spec sets of the things that a process has from its caller
+// otherwise, as the probe names them.
+func (r *parityRun) set() []string {
+	var names []string
+	process := r.result.Spec.Process
+	for _, l := range process.Rlimits {
+		names = append(names, strings.ToLower(strings.TrimPrefix(l.Type, "RLIMIT_")))
+	}
+	if process.OOMScoreAdj != nil {
+		names = append(names, "oom_score_adj")
+	}
+	return names
+}
+
 // makeBundle gives the engine a root that it may write to, and the files that
 // the Spec binds.
 func (r *parityRun) makeBundle(ctx context.Context, dir string) error {

@@ -57,6 +57,7 @@ func (r *Result) Same() bool { return r.Counts[Unexplained] == 0 }
 type Options struct {
 	Ignore []string         // patterns (path.Match) of files that may differ, and of directories with all in them
 	Lines  []*regexp.Regexp // lines of the command's output that may be on one side alone
+	Set    []string         // limits and facts of the process that the Spec sets, by their names: no two hosts differ in them
 	Limit  int              // differences kept of each class; 0 is 1000
 }
 

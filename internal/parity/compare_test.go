@@ -150,6 +150,81 @@ func TestExplainedHostAndIgnored(t *testing.T) {
 	}
 }
 
+// TestOtherHost gives the reference what another host would: that is the host's
+// and of the same host unexplained. What the Spec sets is unexplained on any.
+func TestOtherHost(t *testing.T) {
+	tests := []struct {
+		group, name, ours, theirs string
+		class                     Class // on another host
+	}{
+		{"files", "/etc/resolv.conf", "nameserver 10.0.0.1", "nameserver 10.0.0.2", OfHost},
+		{"files", "/etc/hosts", "127.0.0.1 localhost", "127.0.0.1 localhost x", OfHost},
+		{"files", "/etc/hostname", "a", "b", Unexplained},
+		{"limits", "nofile", "1024 4096", "1024 8192", OfHost},
+		{"limits", "nproc", "10 10", "20 20", Unexplained}, // set
+		{"process", "oom_score_adj", "0", "200", OfHost},
+		{"process", "Cpus_allowed_list", "0-1", "0-7", OfHost},
+		{"process", "umask", "0022", "0077", Unexplained},
+		{"process", "cwd", "/", "/app", Unexplained},
+		{"environment", "PATH", "/bin", "/usr/bin", Unexplained},
+		{"names", "kernel", "6.1", "6.9", OfHost},
+		{"names", "hostname", "a", "b", Unexplained},
+		{"network", "interface eth0", "up", Absent, OfHost},
+		{"seccomp", "Speculation_Store_Bypass", "vulnerable", "thread force mitigated", OfHost},
+		{"seccomp", "mode", "2", "0", Unexplained},
+		{"namespaces", "time", "the caller's", "ENOENT", OfHost},
+		{"kernel paths", "/proc/pressure", "d 0555 0:0", Absent, OfHost},
+		{"kernel paths", "/proc/timer_list", "f 0400 0:0, read ok, write EACCES", "f 0444 0:0, read ok, write EACCES", OfHost},
+		{"kernel paths", "/proc/kcore", "c 0666 0:0 1,3, read ok, write ok", "f 0400 0:0, read ok, write EACCES", Unexplained},
+		{"kernel paths", "/sys/firmware", "d 0555 0:0, empty", "d 0755 0:0", Unexplained},
+		{"system calls", "clone3", "ENOSYS", "EINVAL", Unexplained},
+		{"system calls", "ptrace", "EPERM", "ok", Unexplained},
+		{mountGroup, "/opt type", "tmpfs", "ext4", Unexplained},
+	}
+	for _, test := range tests {
+		for host, class := range map[string]Class{"other": test.class, "this": Unexplained} {
+			ours, theirs := small(), small()
+			for i, w := range []world{ours, theirs} {
+				w.facts["namespaces"]["net"] = "net:[1]" // the caller's
+				if value := []string{test.ours, test.theirs}[i]; value != Absent {
+					if w.facts[test.group] == nil {
+						w.facts[test.group] = map[string]string{}
+					}
+					w.facts[test.group][test.name] = value
+				}
+			}
+			res, err := Compare(ours.report(t, "oci2bwrap", "this"), theirs.report(t, "runc", host), Options{Set: []string{"nproc"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Counts[class] == 0 || len(res.Counts) != 1 {
+				t.Errorf("%s %s on %s host: %+v, want %s", test.group, test.name, host, res.Differences, class)
+			}
+		}
+	}
+}
+
+// TestOtherKernel has calls and masks that only one of two kernels knows.
+func TestOtherKernel(t *testing.T) {
+	ours, theirs := small(), small()
+	for i, w := range []world{ours, theirs} {
+		w.facts["names"] = map[string]string{"kernel": []string{"6.9", "5.4"}[i]}
+		w.facts["kernel paths"] = map[string]string{"/proc/acpi": []string{"d 0555 0:0, empty", "ENOENT"}[i]}
+		w.facts["system calls"]["openat2"] = []string{"EINVAL", "ENOSYS"}[i]
+		w.facts["system calls"]["socket alg"] = []string{"ok", "EAFNOSUPPORT"}[i]
+	}
+	ours.mount("/proc/acpi", "tmpfs", "relatime,ro")
+	for host, class := range map[string]Class{"other": OfHost, "this": Unexplained} {
+		res, err := Compare(ours.report(t, "oci2bwrap", "this"), theirs.report(t, "runc", host), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Counts[class] != 5 || len(res.Counts) != 1 {
+			t.Errorf("on %s host: %+v", host, res.Differences)
+		}
+	}
+}
+
 func TestLinesOfOutput(t *testing.T) {
 	ours, theirs := small(), small()
 	ours.facts[probe.CommandGroup] = map[string]string{"exit status": "0", "stdout": `took 1 s\na\nb\n`}

@@ -26,7 +26,7 @@ func (c *comparison) classify(d *Difference) {
 		d.Class, d.Row, d.Reason = Explained, r.Name, r.Why
 		return
 	}
-	if c.ours.Host.ID != c.theirs.Host.ID && hostly(*d) {
+	if c.ours.Host.ID != c.theirs.Host.ID && c.hostly(*d) {
 		d.Class, d.Reason = OfHost, "the reference was recorded on another host"
 		return
 	}

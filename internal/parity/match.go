@@ -244,12 +244,3 @@ func belowSys(d Difference, c *comparison) bool {
 	}
 	return false
 }
-
-// hostly says whether two hosts may differ in it, of themselves.
-func hostly(d Difference) bool {
-	switch d.Group {
-	case "names":
-		return d.Name == "kernel" || d.Name == "machine"
-	}
-	return false
-}
