@@ -53,7 +53,7 @@ func TestBundleLimit(t *testing.T) {
 	for _, test := range []struct {
 		limit int64
 		err   string
-	}{{0, "document is too large (limit: 4194304)"}, {6 << 20, ""}, {1 << 20, "too many bytes (limit: 1048576)"}} {
+	}{{0, "document is too large (limit: 4194304)"}, {6 << 20, ""}, {1 << 20, "document is too large (limit: 1048576)"}} {
 		img, err := Open(Ref{Path: dir}, OpenOptions{Limits: Limits{JSON: test.limit}})
 		if test.err != "" {
 			wantError(t, err, test.err)

@@ -39,24 +39,36 @@ type sandbox struct {
 	*exec.Cmd
 	t      *testing.T
 	out    bytes.Buffer
+	work   string // the test's directory of this run
 	sync   string // a directory that the command sees as /sync
 	marker string // an argument that no other process has
 }
+
+// tools is the image "tools", and what comes before a script for its shell.
+func tools() []string { return []string{shared("images/tools"), "sh", "-c"} }
 
 // start runs a shell script in the image "tools". /sync is a directory of the
 // test, and "$MARKER" a number of seconds that sleep takes and no other process
 // has among its arguments.
 func start(t *testing.T, bwrapDir, script string, flags ...string) *sandbox {
 	t.Helper()
-	return startImage(t, bwrapDir, []string{shared("images/tools"), "sh", "-c"}, script, flags...)
+	return startImage(t, bwrapDir, tools(), script, flags...)
 }
 
 // startImage does it in another image: image is its name and what comes before
 // the script.
 func startImage(t *testing.T, bwrapDir string, image []string, script string, flags ...string) *sandbox {
 	t.Helper()
+	s := prepared(t, bwrapDir, image, script, flags...)
+	s.begin()
+	return s
+}
+
+// prepared is what startImage starts.
+func prepared(t *testing.T, bwrapDir string, image []string, script string, flags ...string) *sandbox {
+	t.Helper()
 	work := workDir(t)
-	s := &sandbox{t: t, sync: filepath.Join(work, "sync"), marker: "86399." + strconv.FormatInt(time.Now().UnixNano(), 10)}
+	s := &sandbox{t: t, work: work, sync: filepath.Join(work, "sync"), marker: "86399." + strconv.FormatInt(time.Now().UnixNano(), 10)}
 	if err := os.Mkdir(s.sync, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -68,14 +80,18 @@ func startImage(t *testing.T, bwrapDir string, image []string, script string, fl
 	s.Cmd = exec.Command(shared("bin/oci2bwrap"), args...)
 	s.Env = environment(t, bwrapDir, work)
 	s.Stdout, s.Stderr = &s.out, &s.out
+	return s
+}
+
+func (s *sandbox) begin() {
+	s.t.Helper()
 	if err := s.Start(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	s.t.Cleanup(func() {
 		_ = s.Process.Kill()
 		_ = s.Wait()
 	})
-	return s
 }
 
 // ready waits until the command has made /sync/ready.
