@@ -42,11 +42,14 @@ func (r *Running) Exec(ctx context.Context, c ExecConfig) (*Sandbox, error) {
 	l.Command = &bwrap.Command{Process: bwrap.Process{Terminal: c.Process.Terminal}}
 	l.Stdin, l.Stdout, l.Stderr = c.Stdin, c.Stdout, c.Stderr
 	defer l.close()
+	if err := l.carry(spec, !spec.KeepIDs && r.namespaces()&unix.CLONE_NEWUSER != 0); err != nil {
+		return nil, err
+	}
 	number, err := l.execFiles(spec)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: spec, visitor: true}
+	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: spec, visitor: true, carriers: l.carriers}
 	if err := r.start(s, l, number); err != nil {
 		unix.Close(s.sock)
 		return nil, err

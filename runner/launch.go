@@ -32,6 +32,8 @@ type launch struct {
 	pasta *pastaLink // nil without pasta
 	init  *initSpec
 
+	carriers []*carrier // of the command's streams
+
 	maps *lateMaps
 
 	text strings.Builder // what bubblewrap says before the init takes its stderr over
@@ -55,6 +57,12 @@ func newLaunch(c Config) (_ *launch, err error) {
 			}
 		}
 	}()
+	if l.init, err = newInitSpec(c.Command); err != nil {
+		return nil, err
+	}
+	if err := l.carry(l.init, c.Command.UIDMap != nil); err != nil {
+		return nil, err
+	}
 	if err := l.standard(); err != nil {
 		return nil, err
 	}
@@ -131,10 +139,7 @@ func (l *launch) standard() error {
 // initFiles passes the init's binary, its socket, the command's stderr and
 // the spec that tells the numbers of all these.
 func (l *launch) initFiles() (self, spec int, err error) {
-	s, err := newInitSpec(l.Command)
-	if err != nil {
-		return 0, 0, err
-	}
+	s := l.init
 	if stage := l.Command.Stage; stage != nil && stage.Handed != "" {
 		// The stage puts the mounts in its place.
 		if l.hand, err = l.pass(os.Open(os.DevNull)); err != nil {
@@ -159,7 +164,6 @@ func (l *launch) initFiles() (self, spec int, err error) {
 		l.files = append(l.files, stderr)
 	}
 	s.StderrFD = l.number(stderr)
-	l.init = s
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return 0, 0, err

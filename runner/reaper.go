@@ -79,6 +79,8 @@ func reapMain(args []string) int {
 	if err != nil || os.Getpid() != 1 {
 		return 125
 	}
+	// The kernel has named it after a descriptor's number.
+	os.WriteFile("/proc/self/comm", []byte("init"), 0)
 	signals := make(chan os.Signal, 32)
 	signal.Notify(signals)
 	go func() {

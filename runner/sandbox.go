@@ -33,7 +33,10 @@ type Config struct {
 
 	Pasta *Pasta // connects the sandbox's network; nil for none
 
-	Stdin, Stdout, Stderr *os.File // the command's own; nil is /dev/null
+	// The command's own; nil is /dev/null. What is no terminal and could not
+	// be opened by the command as /dev/stdout or /dev/stderr it is given as a
+	// pipe, which is empty when Wait returns.
+	Stdin, Stdout, Stderr *os.File
 }
 
 // Status is how a command ended. Code is its exit status, or 128+n when
@@ -63,6 +66,8 @@ type Sandbox struct {
 	record  *os.File  // by which others know the sandbox
 	visitor bool      // a process in the sandbox of another
 
+	carriers []*carrier // of the command's streams
+
 	unbind func() bool // from the context
 	cut    atomic.Bool // by the context's end
 	cause  func() error
@@ -82,7 +87,7 @@ func Create(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: l.init}
+	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: l.init, carriers: l.carriers}
 	err = l.start(s)
 	l.close() // or our copies would keep the socket and the pipe from ending
 	defer l.pasta.close()
@@ -235,6 +240,9 @@ func (s *Sandbox) Signal(sig syscall.Signal) error {
 // Wait waits until the command and everything in the sandbox has ended.
 func (s *Sandbox) Wait() (Status, error) {
 	<-s.ended
+	for _, c := range s.carriers {
+		c.settle(s.visitor, s.cut.Load())
+	}
 	if s.reason != nil {
 		return Status{}, s.reason
 	}
