@@ -122,6 +122,26 @@ func makeCgroup(c *bwrap.CgroupLimits) (_ *os.File, err error) {
 	return os.Open(dir)
 }
 
+// enterCgroup moves a process into the control group dir; "" is none.
+func enterCgroup(dir string, pid int) error {
+	if dir == "" {
+		return nil
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = file.WriteString(strconv.Itoa(pid))
+		file.Close()
+	}
+	if err == nil {
+		return nil
+	}
+	failure := &Error{Msg: fmt.Sprintf("enter the sandbox's control group %s", dir), Err: errors.Unwrap(err)}
+	if errors.Is(err, os.ErrPermission) {
+		failure.Remedy = "start it in a control group that is delegated together with the sandbox's: systemd-run --user --scope oci2bwrap exec …"
+	}
+	return failure
+}
+
 // sweepCgroups removes groups whose maker is gone. One with processes in it
 // can't be removed.
 func sweepCgroups(parent string) {

@@ -49,7 +49,7 @@ func (r *Running) Exec(ctx context.Context, c ExecConfig) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: spec, visitor: true, carriers: l.carriers}
+	s := &Sandbox{sock: l.sock, pidfd: -1, monitor: -1, ended: make(chan struct{}), report: make(chan *ExecError, 1), init: spec, visitor: true, joins: string(r.Cgroup), carriers: l.carriers}
 	if err := r.start(s, l, number); err != nil {
 		unix.Close(s.sock)
 		return nil, err

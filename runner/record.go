@@ -25,6 +25,7 @@ type record struct {
 	Start   uint64 // when it was started, in the kernel's ticks: with PID it is no other
 	Init    initSpec
 	Limits  []rlimit // of the sandbox's processes, where Init sets none
+	Cgroup  exact    // the directory of its control group, "" for none of its own
 }
 
 // Running is the sandbox as another process finds it.
@@ -43,6 +44,9 @@ func (s *Sandbox) keepRecord() error {
 func (s *Sandbox) describe() *record {
 	r := record{Version: recordVersion, PID: s.pid, Start: s.start, Init: *s.init}
 	r.Init.Late, r.Init.Sysctl, r.Init.Domainname, r.Init.Handed, r.Init.StartHooks, r.Init.Reap = nil, nil, nil, nil, nil, false
+	if s.cgroup != nil {
+		r.Cgroup = exact(s.cgroup.Name())
+	}
 	for _, n := range rlimits {
 		var l unix.Rlimit
 		// Of bubblewrap: the init is a Go program, and raises its own.

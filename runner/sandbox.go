@@ -65,6 +65,7 @@ type Sandbox struct {
 	init    *initSpec // what the init was told
 	record  *os.File  // by which others know the sandbox
 	visitor bool      // a process in the sandbox of another
+	joins   string    // the control group of that, "" for none
 
 	carriers []*carrier // of the command's streams
 
@@ -128,6 +129,9 @@ func (s *Sandbox) awaitInit(ctx context.Context, l *launch) (*Sandbox, error) {
 		return nil, fmt.Errorf("pidfd of the sandbox's init: %w", err)
 	}
 	err = s.connect(l)
+	if err == nil {
+		err = enterCgroup(s.joins, pid)
+	}
 	if err == nil && l.State != nil {
 		s.state, err = l.State(pid)
 	}

@@ -34,7 +34,7 @@ func (t planPrinter) line(label, text, why string) {
 }
 
 func (t planPrinter) process() {
-	p, n, origin := t.planned.Plan.Process, t.planned.Plan.Namespaces, t.result.Origin
+	p, origin := t.planned.Plan.Process, t.result.Origin
 	t.line("image", t.image.Name+"  "+t.image.Digest.String(), "")
 	words := make([]string, len(p.Args))
 	for i, a := range p.Args {
@@ -48,21 +48,22 @@ func (t planPrinter) process() {
 	}
 	t.line("user", ids, origin["process.user"])
 	t.line("umask", fmt.Sprintf("%04o", p.Umask), "")
-	seccomp := "none"
-	if p.Seccomp != nil {
-		seccomp = fmt.Sprintf("a filter of %d instructions", len(p.Seccomp.BPF)/8)
-	}
-	t.line("seccomp", seccomp, origin["linux.seccomp"])
-	t.line("caps", strings.ToLower(strings.ReplaceAll(strings.Join(p.Capabilities.Bounding, " "), "CAP_", "")), "bounding set")
+	t.rights()
 	if p.Terminal {
-		t.line("terminal", "its own", "-t or process.terminal")
+		text := "its own"
+		if p.Rows > 0 {
+			text += fmt.Sprintf(", %d columns by %d rows where the caller has none", p.Columns, p.Rows)
+		}
+		t.line("terminal", text, "-t or process.terminal")
+	}
+	if p.Init {
+		t.line("init", "a reaper is process 1, the command its child", "--init")
+	}
+	for _, h := range p.StartHooks {
+		t.line("hook", bwrap.Quote(h.Path), "hooks.startContainer")
 	}
 	t.line("stop", p.StopSignal, origin["stopSignal"])
-	own, shared := namespaceWords(n)
-	t.line("own", own, "namespaces")
-	if shared != "" {
-		t.line("shared", shared, "namespaces")
-	}
+	t.spaces()
 	for i, e := range p.Env {
 		name, _, _ := strings.Cut(e, "=")
 		t.line(map[bool]string{true: "env"}[i == 0], bwrap.Quote(e), origin["env:"+name])

@@ -75,6 +75,10 @@ func TestCgroup(t *testing.T) {
 				limitDepth(t, filepath.Join(bundle, "config.json"))
 				groups := "find " + top + " -name 'oci2bwrap-*-*'"
 				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cat $(" + groups + ")/cgroup.max.depth; wait; " + groups)
+				entered := sh("oci2bwrap run -q " + bundle + " sleep 2 & sleep 0.6; oci2bwrap exec $! grep 0:: /proc/self/cgroup; wait")
+				if entered != "0::/\n" {
+					t.Errorf("exec is in %q, not in the sandbox's group", entered)
+				}
 				if !strings.Contains(got, "0::/\n") || !strings.HasSuffix(got, "\n3\n") {
 					t.Errorf("got %q, want a group of its own with the limit, and nothing after", got)
 				}
