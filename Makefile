@@ -34,8 +34,8 @@ fixtures:
 	  [ "$$CI" != true ] || exit 1; \
 	done
 
-# Start-up times beside bwrap, crun and runc, and cold unpacking beside tar, umoci
-# and skopeo, into docs/performance.md. Needs root.
+# Start-up times beside bwrap, crun and runc, cold unpacking beside tar, umoci and
+# skopeo, and starts from a Nix store, into docs/performance.md. Needs root.
 bench: build
 	@sh fixtures/bench/all.sh bin/oci2bwrap $(FIXTURES) docs/performance.md
 

@@ -35,7 +35,12 @@ func (m *stageMounter) overlay(o bwrap.Overlay) error {
 			return err
 		}
 	}
-	opts, err := l.options(m.userNamespace)
+	short, release, err := l.short()
+	if err != nil {
+		return fmt.Errorf("overlay: %w", err)
+	}
+	defer release()
+	opts, err := short.options(m.userNamespace)
 	if err != nil {
 		return err
 	}

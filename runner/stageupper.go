@@ -108,6 +108,39 @@ func (m *stageMounter) touch(dst string) error {
 	return unix.Close(fd)
 }
 
+// short gives the layers names that fit what mount(2) takes of many: those of
+// descriptors, which release closes after the mount.
+func (l layers) short() (_ layers, release func(), err error) {
+	length := 0
+	for _, dir := range l.lower {
+		length += len(dir) + 1
+	}
+	if length < mostOptions*3/4 {
+		return l, func() {}, nil
+	}
+	var fds []int
+	release = func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+	l.lower = slices.Clone(l.lower)
+	for i, dir := range l.lower {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			release()
+			return l, nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+		}
+		fds = append(fds, fd)
+		l.lower[i] = fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+	return l, release, nil
+}
+
+// mostOptions is how long the options may be: mount(2) copies one page and cuts
+// the rest off without a word.
+const mostOptions = 4000
+
 // options is what mount(2) is told.
 func (l layers) options(userNamespace bool) (string, error) {
 	lower := slices.Clone(l.lower)
@@ -124,8 +157,7 @@ func (l layers) options(userNamespace bool) (string, error) {
 		// in the layers below.
 		opts += ",redirect_dir=nofollow,metacopy=off"
 	}
-	if len(opts) > 4000 {
-		// mount(2) copies one page and cuts the rest off without a word.
+	if len(opts) > mostOptions {
 		return "", fmt.Errorf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts))
 	}
 	return opts, nil
