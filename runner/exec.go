@@ -105,14 +105,9 @@ func (l *launch) execFiles(s *initSpec) (spec int, err error) {
 	if s.SocketFD, err = l.pass(l.socket()); err != nil {
 		return 0, err
 	}
-	stderr := l.Stderr
-	if stderr == nil {
-		if stderr, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
-			return 0, err
-		}
-		l.files = append(l.files, stderr)
+	if s.StderrFD, err = l.stderr(); err != nil {
+		return 0, err
 	}
-	s.StderrFD = l.number(stderr)
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return 0, err

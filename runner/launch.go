@@ -156,20 +156,23 @@ func (l *launch) initFiles() (self, spec int, err error) {
 	if s.SocketFD, err = l.pass(l.socket()); err != nil {
 		return 0, 0, err
 	}
-	stderr := l.Stderr
-	if stderr == nil {
-		if stderr, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
-			return 0, 0, err
-		}
-		l.files = append(l.files, stderr)
+	if s.StderrFD, err = l.stderr(); err != nil {
+		return 0, 0, err
 	}
-	s.StderrFD = l.number(stderr)
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return 0, 0, err
 	}
 	spec, err = l.pass(memfd("spec", doc))
 	return s.SelfFD, spec, err
+}
+
+// stderr passes the command's.
+func (l *launch) stderr() (int, error) {
+	if l.Stderr == nil {
+		return l.pass(os.OpenFile(os.DevNull, os.O_WRONLY, 0))
+	}
+	return l.number(l.Stderr), nil
 }
 
 // stageArgv puts a process of ours in front of bubblewrap. For real root it has
