@@ -121,8 +121,6 @@ func (g *gapFinder) harmless(path string, v reflect.Value) bool {
 		return y == specs.LinuxMemory{CheckBeforeUpdate: y.CheckBeforeUpdate, UseHierarchy: y.UseHierarchy}
 	case *specs.LinuxPids:
 		return x.Limit == nil || *x.Limit <= 0
-	case *specs.LinuxPersonality:
-		return x.Domain == specs.PerLinux && len(x.Flags) == 0
 	case *specs.Hooks, *specs.LinuxCPU, *specs.LinuxBlockIO, *specs.LinuxNetwork:
 		return emptyStruct(v.Elem())
 	case string:

@@ -51,6 +51,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	p.readOnlyMounts()
 	proc := process(spec, cwd)
 	p.limits(&proc)
+	p.schedule(&proc)
 	p.filter(&proc)
 	steps, err := p.rootSteps()
 	if err != nil {

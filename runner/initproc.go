@@ -31,6 +31,7 @@ type initSpec struct {
 	Caps       capMasks
 	Rlimits    []rlimit
 	OOMScore   *int
+	Schedule   schedule
 	Terminal   *terminalSpec
 	Reap       bool // stay, as the parent of the command
 	ParentFD   int  // told by its end that the parent is a reaper; 0 without one
@@ -141,6 +142,9 @@ func become(s *initSpec, terminal int) error {
 		if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(*s.OOMScore)), 0); err != nil {
 			return fmt.Errorf("process.oomScoreAdj: %w", err)
 		}
+	}
+	if err := s.Schedule.set(); err != nil {
+		return err
 	}
 	unix.Umask(s.Umask)
 	if err := setIDs(s); err != nil {

@@ -38,6 +38,7 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 		*set.mask = mask
 	}
 	s.Reap = p.Init
+	s.Schedule = schedule{Personality: p.Personality, IO: p.IOPriority, CPU: p.Scheduler}
 	if p.Terminal {
 		s.Terminal = &terminalSpec{Rows: p.Rows, Cols: p.Columns}
 	}

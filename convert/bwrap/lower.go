@@ -289,6 +289,9 @@ func (l *lowering) process(p *Plan) {
 	if p.Process.Raises {
 		caps = append(caps, "CAP_SYS_RESOURCE")
 	}
+	if p.Process.urgent() {
+		caps = append(caps, "CAP_SYS_NICE")
+	}
 	if !p.Namespaces.single() {
 		caps = append(caps, "CAP_SETUID", "CAP_SETGID")
 	}

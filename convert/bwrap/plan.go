@@ -57,6 +57,11 @@ type Process struct {
 	// for which the init needs CAP_SYS_RESOURCE.
 	Raises bool `json:"raises,omitempty"`
 
+	// Personality is the execution domain of personality(2).
+	Personality *uint32     `json:"personality,omitempty"`
+	IOPriority  *IOPriority `json:"ioPriority,omitempty"`
+	Scheduler   *Scheduler  `json:"scheduler,omitempty"`
+
 	StartHooks []Hook `json:"startHooks,omitempty"` // run before it, as it would be
 
 	StopSignal string `json:"stopSignal"` // "SIGTERM"
