@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
 // singleNote tells what an image that starts as root misses where a single id
@@ -24,8 +25,9 @@ func (s *session) singleNote() {
 
 // rootNote says why a root has a user namespace that it has not asked for.
 func (s *session) rootNote() {
-	if e := s.standing.entered; e == nil || e.UID != 0 || s.flags.userns != "" {
-		return
+	ids, err := runner.ParseIDMap(s.standing.uidMap)
+	if s.standing.entered == nil || s.flags.userns != "" || err != nil || len(ids) == 0 || ids[0].ContainerID != 0 || ids[0].HostID != 0 {
+		return // 0 is a user's own id
 	}
 	s.result.Notes = append(s.result.Notes, convert.Note{Field: "--userns",
 		Text: "root lacks CAP_SYS_ADMIN here, as in a container: the sandbox has a user namespace of its own, with the same ids"})

@@ -66,6 +66,36 @@ func TestInContainer(t *testing.T) {
 	})
 }
 
+// TestRootNote: a root that has to have a user namespace is told, and nobody
+// else.
+func TestRootNote(t *testing.T) {
+	needImages(t)
+	needs(t, "setpriv")
+	if os.Getuid() != 0 {
+		cmd := exec.Command(shared("bin/oci2bwrap"), "run", shared("images/tools"), "true")
+		cmd.Env = environment(t, filepath.Dir(mustFind(t, "bwrap")), workDir(t))
+		if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "root lacks") {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	cmd := exec.Command("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", shared("bin/oci2bwrap"), "run", shared("images/tools"), "cat", "/proc/self/uid_map")
+	cmd.Env = environment(t, filepath.Dir(mustFind(t, "bwrap")), workDir(t))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "note: --userns: root lacks CAP_SYS_ADMIN") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func mustFind(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		lacks(t, err.Error())
+	}
+	return path
+}
+
 // TestInSandbox runs oci2bwrap in a sandbox of its own.
 func TestInSandbox(t *testing.T) {
 	if !hasImages() {
