@@ -63,7 +63,7 @@ func runExec(ctx context.Context, f *execFlags, std stdio, args []string) error 
 	if err != nil || pid < 1 {
 		return fmt.Errorf("PID: %q is no process id", args[0])
 	}
-	running, err := runner.Open(pid)
+	running, err := openSandbox(pid)
 	if err != nil {
 		return err
 	}
@@ -104,6 +104,27 @@ func runExec(ctx context.Context, f *execFlags, std stdio, args []string) error 
 		return exitStatus(status.Code)
 	}
 	return nil
+}
+
+// openSandbox waits for a sandbox that is still being made, as it is right
+// after "oci2bwrap run … &": its process may not even be this program yet.
+func openSandbox(pid int) (*runner.Running, error) {
+	const fork, unpack = 300 * time.Millisecond, 30 * time.Second
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		running, err := runner.Open(pid)
+		if err == nil {
+			return running, nil
+		}
+		exe, gone := os.Stat("/proc/" + strconv.Itoa(pid) + "/exe")
+		passed := time.Since(begun)
+		if gone != nil || passed > unpack || passed > fork && !os.SameFile(self, exe) {
+			return nil, err
+		}
+	}
 }
 
 // process is the sandbox's own with the flags applied.
