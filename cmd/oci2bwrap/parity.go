@@ -108,18 +108,18 @@ func runParity(ctx context.Context, f *containerFlags, p *parityFlags, std stdio
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	dir, err := os.MkdirTemp("", "oci2bwrap-parity-")
+	dir, err := newParityDir()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if std, err = referenceOutside(ctx, f, p, std, a, dir); err != nil {
+	defer dir.close()
+	if std, err = referenceOutside(ctx, f, p, std, a, dir.path); err != nil {
 		return err
 	}
 	if p.record != "" && std.args == nil {
 		return nil
 	}
-	work, err := newParityRun(f, p, std, a, dir)
+	work, err := newParityRun(f, p, std, a, dir.path)
 	if err != nil {
 		return err
 	}

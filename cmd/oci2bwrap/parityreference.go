@@ -125,9 +125,8 @@ func (r *parityRun) newEngine(ctx context.Context, name string) error {
 		r.engine.Spec = r.bundleSpec()
 		return r.makeBundle(ctx, r.engine.Bundle)
 	}
-	// podman takes no long name for it, and TMPDIR may be one.
-	var err error
-	if r.engine.RunDir, err = os.MkdirTemp("/tmp", "oci2bwrap-"); err != nil {
+	err := r.engine.NewRunDir()
+	if err != nil {
 		return err
 	}
 	if r.engine.Image, err = engineImage(r.image, r.engine.Dir); err != nil {

@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -22,9 +23,9 @@ var podmanRows = [...]Row{
 	},
 	{
 		Name: "owners of tmpcopyup", Field: "mounts[].options", Engines: []string{"podman"}, User: true,
-		Why: "a runc in podman's user namespace gives directories that it copies to an owner that is not mapped",
+		Why: "in podman's user namespace directories that runc has copied to, and volumes in them, have an owner that is not mapped",
 		match: func(d Difference, c *comparison) bool {
-			return d.aspect == "owner" && d.Theirs == unmapped && c.onTmpfs(1, d)
+			return d.aspect == "owner" && d.Theirs == unmapped && (c.onTmpfs(1, d) || c.mountAt(1, d.at).Type != "" && c.mountAt(1, path.Dir(d.at)).Type == "tmpfs")
 		},
 	},
 	{
@@ -80,6 +81,20 @@ var podmanRows = [...]Row{
 		match: func(d Difference, c *comparison) bool {
 			return d.Path != "" && d.Path == c.our("process", "cwd") && d.aspect == "owner" && d.Theirs == c.user() ||
 				d.Group == "writable" && (d.Name == "working directory" || d.Name == c.our("process", "cwd")) && d.Theirs == "ok" && d.Ours == "EACCES"
+		},
+	},
+	{
+		Name: "owner of an empty volume", Field: "config.Volumes", Engines: []string{"podman"},
+		Why: "podman gives a new volume, where nothing is copied to it, to the user; here, as in docker, it is as in the image, or root's where the image has no such directory",
+		match: func(d Difference, c *comparison) bool {
+			dir := d.Path
+			if d.Group == "writable" {
+				dir = d.Name
+			}
+			if c.mountAt(0, dir).Type == "" || c.mountAt(1, dir).Type == "" {
+				return false
+			}
+			return d.aspect == "owner" && d.Ours == "0:0" && d.Theirs == c.user() || d.Group == "writable" && d.Ours == "EACCES" && d.Theirs == "ok"
 		},
 	},
 	{

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/internal/engine"
+)
+
+// parityDir is a directory of one comparison's own, locked until it is removed,
+// so that one without a lock was left by a comparison that was killed.
+type parityDir struct {
+	path string
+	lock *os.File
+}
+
+const parityPrefix = "oci2bwrap-parity-"
+
+// newParityDir removes what others have left, and makes a directory.
+func newParityDir() (*parityDir, error) {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), parityPrefix+"*"))
+	for _, path := range left {
+		reclaimParity(path)
+	}
+	for range 10 {
+		path, err := os.MkdirTemp("", parityPrefix)
+		if err != nil {
+			return nil, err
+		}
+		// Before it is locked another may take it for one that was left.
+		d, err := lockParity(path)
+		if err == nil {
+			return d, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%s: directories made there are taken away", os.TempDir())
+}
+
+// lockParity locks the directory, which is still there then.
+func lockParity(path string) (*parityDir, error) {
+	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		_, err = os.Lstat(path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &parityDir{path, f}, nil
+}
+
+// reclaimParity removes a directory that nobody has locked, and what engines
+// that were called from there still run. What belongs to somebody else stays.
+func reclaimParity(path string) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || int(st.Uid) != os.Geteuid() {
+		return
+	}
+	d, err := lockParity(path)
+	if err != nil {
+		return
+	}
+	engine.Reclaim(path)
+	d.close()
+}
+
+func (d *parityDir) close() {
+	os.RemoveAll(d.path)
+	d.lock.Close()
+}
