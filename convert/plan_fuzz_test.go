@@ -91,8 +91,8 @@ func (d *draw) mount() (specs.Mount, string) {
 }
 
 // FuzzPlan makes a Spec over a tree from the fuzzer's bytes. A plan of it, if
-// there is one, is the same twice, and its steps can be carried out one by one
-// where they say, with no link on the way.
+// there is one, is the same twice, has clean destinations, and its steps can be
+// carried out one by one where they say, with no link on the way.
 func FuzzPlan(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz"))
@@ -160,6 +160,9 @@ func checkPlan(t *testing.T, spec *specs.Spec, o PlanOptions, p, again *Planned,
 	}
 	if text2, _ := json.MarshalIndent(again, "", " "); !bytes.Equal(text, text2) || !reflect.DeepEqual(p, again) {
 		t.Fatalf("%s\nthen %s", text, text2)
+	}
+	if err := p.Plan.Check(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
 	steps := p.Plan.Steps
 	if err := m.run(steps, o.KeepOrder); err != nil {

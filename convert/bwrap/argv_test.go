@@ -19,11 +19,16 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// FuzzQuote asks a shell what it makes of the word.
+// FuzzQuote asks sh, and bash where there is one, what they make of the word: it
+// is one argument, with every byte as it was.
 func FuzzQuote(f *testing.F) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
-		f.Skip("no sh")
+		f.Fatal(err)
+	}
+	shells := []string{sh}
+	if bash, err := exec.LookPath("bash"); err == nil {
+		shells = append(shells, bash)
 	}
 	for _, s := range []string{"", "-n", "'", "''", `\`, "\\'", "$(x)", "`x`", "a b", "\n", "\r", "\t", "*", "~", "~root", "#", "a=b", "=", "\x80", "é", "!!", "&", "[a]", "{a,b}"} {
 		f.Add(s)
@@ -32,10 +37,12 @@ func FuzzQuote(f *testing.F) {
 		if strings.ContainsRune(s, 0) {
 			return // no argument holds one
 		}
-		script := "printf '%s' first " + Quote(s) + " last"
-		out, err := exec.Command(sh, "-c", script).CombinedOutput()
-		if want := "first" + s + "last"; err != nil || string(out) != want {
-			t.Fatalf("%q: %v, %q, want %q", script, err, out, want)
+		script := `printf '%s\000' first ` + Quote(s) + " last"
+		for _, shell := range shells {
+			out, err := exec.Command(shell, "-c", script).CombinedOutput()
+			if want := "first\x00" + s + "\x00last\x00"; err != nil || string(out) != want {
+				t.Fatalf("%s: %q: %v, %q, want %q", shell, script, err, out, want)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Script says how a plan becomes a shell script.
@@ -83,10 +84,12 @@ func quoteAll(b *bytes.Buffer, words []string) {
 }
 
 // writeData opens the descriptor on the content: a here-document where that
-// can hold it, which is whole lines without NUL, and else a file that has lost
-// its name by the time it is read.
+// can hold it, which is whole lines of ASCII without NUL, and else a file that
+// has lost its name by the time it is read. dash drops a byte 0x80 from a line
+// that begins as the one that ends the document.
 func writeData(b *bytes.Buffer, fd int, content []byte) {
-	if bytes.HasSuffix(content, []byte("\n")) && bytes.IndexByte(content, 0) < 0 {
+	odd := func(r rune) bool { return r == 0 || r >= utf8.RuneSelf }
+	if bytes.HasSuffix(content, []byte("\n")) && bytes.IndexFunc(content, odd) < 0 {
 		end := "EOF"
 		for slices.Contains(strings.Split(string(content), "\n"), end) {
 			end += "_"
