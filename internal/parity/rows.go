@@ -89,6 +89,15 @@ var ownRows = [...]Row{
 		match: cgroups,
 	},
 	{
+		Name: "/sys twice", Field: "mounts[].type", User: true,
+		Why: "a user's sandbox with a network of its own has the sysfs of that over another; the upper one is read-only as a mount, not as a file system",
+		match: func(d Difference, c *comparison) bool {
+			upper := c.mountAt(0, "/sys #2")
+			return d.Group == mountGroup && upper.Type == "sysfs" && hasOption(upper.Options, "ro") &&
+				(d.at == "/sys #2" && d.Theirs == Absent || d.at == "/sys" && d.aspect == "file system" && d.Ours == "rw" && d.Theirs == "ro")
+		},
+	},
+	{
 		Name: "file systems below /sys", Field: "mounts[].type",
 		Why:   "the host's /sys is shown, read-only, with what is mounted in it",
 		match: belowSys,
