@@ -171,9 +171,7 @@ func (c *Entered) Supervise(signals <-chan os.Signal) (int, error) {
 			}
 			return status.ExitStatus(), nil
 		case <-c.stopped:
-			if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
-				return 0, err
-			}
+			stop()
 			if err := c.Signal(unix.SIGCONT); err != nil {
 				return 0, err
 			}

@@ -269,7 +269,10 @@ func TestTerminalSignals(t *testing.T) {
 			p.expect("ready")
 			raw := p.settings()
 			_ = p.Process.Signal(syscall.SIGTSTP)
-			eventually(t, "the terminal is the shell's", func() bool { return p.settings() == before })
+			eventually(t, "oci2bwrap has stopped", func() bool { return state(p.Process.Pid) == "T" })
+			if p.settings() != before {
+				t.Error("it left the terminal raw")
+			}
 			_ = p.Process.Signal(syscall.SIGCONT)
 			eventually(t, "the terminal is raw again", func() bool { return p.settings() == raw })
 			p.typed("x\n")
@@ -286,6 +289,14 @@ func TestTerminalSignals(t *testing.T) {
 			eventually(t, "no process is left", func() bool { return len(processes(marker)) == 0 })
 		})
 	})
+}
+
+// state is the letter that proc(5) gives the process.
+func state(pid int) string {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(data), ") ")
+	letter, _, _ := strings.Cut(rest, " ")
+	return letter
 }
 
 // TestTerminalPiped has -t where the caller's streams are none.
