@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// maxPath is the kernel's PATH_MAX without its NUL.
+const maxPath = 4095
+
 // workingDir sets process.cwd: absolute and clean, ".." at the root stays
 // there, empty is "/".
 func (c *conversion) workingDir() {
@@ -21,6 +24,11 @@ func (c *conversion) workingDir() {
 		c.res.Origin["process.cwd"] = "default"
 	}
 	if c.hasNUL(field, dir) {
+		return
+	}
+	if len(cwd) > maxPath {
+		c.fault(field, "has %d bytes, and a path at most %d", len(cwd), maxPath)
+		c.res.Spec.Process.Cwd = "/"
 		return
 	}
 	// /proc/self/fd/N and /proc/PID/root are doors to other file systems.

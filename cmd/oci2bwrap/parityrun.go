@@ -76,6 +76,7 @@ func (r *parityRun) sandbox(ctx context.Context) (*parity.Report, error) {
 	if err := r.judge(); err != nil {
 		return nil, err
 	}
+	r.tell()
 	r.command.Process.Args = r.probe().Argv("oci2bwrap")
 	spool, err := r.spool("sandbox")
 	if err != nil {

@@ -21,6 +21,7 @@ func planScript(s *session, std stdio) error {
 	if err != nil {
 		return err
 	}
+	s.tell()
 	_, err = std.out.Write(script)
 	return err
 }

@@ -144,6 +144,7 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 		sandbox.Close()
 		return nil, err
 	}
+	s.tell()
 	return sandbox, nil
 }
 

@@ -213,30 +213,43 @@ func (s *session) stageDir() (string, error) {
 	return dir, nil
 }
 
-// judge prints gaps and notes, and refuses to run with a gap that weakens
-// isolation, or under --strict with any, unless it was allowed by name.
+// judge refuses a gap that weakens isolation, or under --strict any, unless it
+// was allowed by name.
 func (s *session) judge() error {
 	var fatal []error
 	for _, g := range s.planned.Gaps {
-		if !convert.GapFields(s.flags.allowGaps).Has(g) && (s.flags.strict || g.Effect == convert.Weakens) {
-			text := fmt.Sprintf("%s: %s (%s)", g.Field, g.Reason, g.Effect)
-			hint := "--allow-gap " + g.Field + " runs without it"
-			if g.Remedy != "" {
-				hint = g.Remedy + "; or " + hint
-			}
-			fatal = append(fatal, &hinted{errors.New(text), hint})
+		if !s.fatal(g) {
 			continue
 		}
-		if !s.flags.quiet {
-			text := g.Field + ": " + g.Reason
-			if g.Remedy != "" {
-				text += " (remedy: " + g.Remedy + ")"
-			}
-			fmt.Fprintf(s.err, "oci2bwrap: gap: %s\n", printable(text))
+		text := fmt.Sprintf("%s: %s (%s)", g.Field, g.Reason, g.Effect)
+		hint := "--allow-gap " + g.Field + " runs without it"
+		if g.Remedy != "" {
+			hint = g.Remedy + "; or " + hint
 		}
-	}
-	if !s.flags.quiet {
-		printNotes(s.err, s.planned.Notes)
+		fatal = append(fatal, &hinted{errors.New(text), hint})
 	}
 	return errors.Join(fatal...)
+}
+
+func (s *session) fatal(g convert.Gap) bool {
+	return !convert.GapFields(s.flags.allowGaps).Has(g) && (s.flags.strict || g.Effect == convert.Weakens)
+}
+
+// tell prints the gaps that are not fatal, and the notes. It is for when all
+// else has gone well: who gets an error needs that alone.
+func (s *session) tell() {
+	if s.flags.quiet {
+		return
+	}
+	for _, g := range s.planned.Gaps {
+		if s.fatal(g) {
+			continue
+		}
+		text := g.Field + ": " + g.Reason
+		if g.Remedy != "" {
+			text += " (remedy: " + g.Remedy + ")"
+		}
+		fmt.Fprintf(s.err, "oci2bwrap: gap: %s\n", printable(text))
+	}
+	printNotes(s.err, s.planned.Notes)
 }

@@ -36,7 +36,7 @@ func environment(t testing.TB, bwrapDir, work string) []string {
 			t.Fatal(err)
 		}
 	}
-	return []string{
+	env := []string{
 		"PATH=" + bwrapDir + ":" + shared("bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + filepath.Join(work, "home"),
 		"TMPDIR=" + filepath.Join(work, "tmp"),
@@ -45,5 +45,19 @@ func environment(t testing.TB, bwrapDir, work string) []string {
 		"HOST_SECRET=of the host",
 		"UID=" + strconv.Itoa(os.Getuid()),
 		"GID=" + strconv.Itoa(os.Getgid()),
+	}
+	if !oneID(t) && os.Getuid() != 0 {
+		// What belongs to other ids only who has them can remove.
+		t.Cleanup(func() { cleanUp(t, env, "cache", "prune", "--all") })
+	}
+	return env
+}
+
+// cleanUp runs oci2bwrap once the test is over.
+func cleanUp(t testing.TB, env []string, args ...string) {
+	cmd := exec.Command(shared("bin/oci2bwrap"), args...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%q: %v: %s", args, err, out)
 	}
 }

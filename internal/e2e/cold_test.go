@@ -14,7 +14,7 @@ func TestColdStarts(t *testing.T) {
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
-				cmd := exec.CommandContext(t.Context(), shared("bin/oci2bwrap"), "run", shared("images/tools"))
+				cmd := exec.CommandContext(t.Context(), shared("bin/oci2bwrap"), "run", "--quiet", shared("images/tools"))
 				cmd.Env = env
 				out, err := cmd.CombinedOutput()
 				if err != nil || string(out) != "the default command\n" {

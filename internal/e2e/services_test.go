@@ -19,9 +19,7 @@ import (
 // take their directories over, become another user, and end on a signal of their
 // own.
 func TestServices(t *testing.T) {
-	if ids, err := hasIDs(); err != nil {
-		t.Fatal(err)
-	} else if os.Getuid() != 0 && !ids {
+	if oneID(t) {
 		t.Skip("a service that becomes another user needs root, or subordinate ids, which this user has none of")
 	}
 	if _, err := os.Stat(shared("services")); err != nil {
@@ -30,7 +28,6 @@ func TestServices(t *testing.T) {
 	home := workDir(t) // one cache for all
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		env := environment(t, bwrapDir, home)
-		t.Cleanup(func() { cleanUp(t, env, "cache", "prune", "--all") })
 		t.Run("nginx", func(t *testing.T) { testNginx(t, env) })
 		t.Run("redis", func(t *testing.T) { testRedis(t, env) })
 		t.Run("postgres", func(t *testing.T) { testPostgres(t, env) })
@@ -141,15 +138,6 @@ func givenAway(t *testing.T, env []string, names ...string) string {
 		cleanUp(t, env, "run", "--quiet", "--entrypoint", "sh", "-v", work+":/work", shared("services/redis")+":v1", "-c", "rm -rf /work/*")
 	})
 	return work
-}
-
-// cleanUp runs oci2bwrap once the test is over.
-func cleanUp(t *testing.T, env []string, args ...string) {
-	cmd := exec.Command(shared("bin/oci2bwrap"), args...)
-	cmd.Env = env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%q: %v: %s", args, err, out)
-	}
 }
 
 func ask(t *testing.T, socket, request string, length int) string {

@@ -145,6 +145,16 @@ func credentialOf(account *user.User) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
+// oneID says that sandboxes of who runs the tests have a single id.
+func oneID(t testing.TB) bool {
+	t.Helper()
+	ids, err := hasIDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.Getuid() != 0 && !ids
+}
+
 // hasIDs says whether the ordinary user who runs the tests has subordinate
 // ids.
 func hasIDs() (bool, error) {
