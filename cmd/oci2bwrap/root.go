@@ -43,8 +43,33 @@ IMAGE is a path, recognised by its content:
 		}
 		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(std), newExecCmd(std), newPlanCmd(std), newSpecCmd(std), newUnpackCmd(std), newExportCmd(std), newInspectCmd(std), newCacheCmd(std), newDoctorCmd(std), newParityCmd(std), newVersionCmd(std))
+	for _, c := range commands {
+		// Flags take time to set up, and a start has none to lose: where one
+		// command is named, it is the only one.
+		if len(std.args) == 0 || !named(std.args[0]) || std.args[0] == c.name {
+			cmd.AddCommand(c.make(std))
+		}
+	}
 	return cmd
+}
+
+// commands are the constructors, each by the name of its command.
+var commands = [...]struct {
+	name string
+	make func(stdio) *cobra.Command
+}{
+	{"run", newRunCmd}, {"exec", newExecCmd}, {"plan", newPlanCmd}, {"spec", newSpecCmd}, {"unpack", newUnpackCmd},
+	{"export", newExportCmd}, {"inspect", newInspectCmd}, {"cache", newCacheCmd}, {"doctor", newDoctorCmd},
+	{"parity", newParityCmd}, {"version", newVersionCmd},
+}
+
+func named(arg string) bool {
+	for _, c := range commands {
+		if c.name == arg {
+			return true
+		}
+	}
+	return false
 }
 
 // hinted is an error with a remedy.
