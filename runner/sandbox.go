@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -181,57 +179,6 @@ func (s *Sandbox) Start() error {
 	return failure
 }
 
-// readReport reads what the init says; nothing once the command has been
-// executed, since that closes the socket.
-func readReport(sock int) ([]byte, error) {
-	buf := make([]byte, 8192)
-	for {
-		n, err := unix.Read(sock, buf)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return buf[:n], nil
-	}
-}
-
-// awaitReady waits for the init's first word and tells its process id, and the
-// master of its terminal where it has one. The kernel puts the id on the
-// message, as a number of our pid namespace.
-func awaitReady(sock int) (pid int, master *os.File, err error) {
-	buf, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4))
-	var n, oobn int
-	for {
-		n, oobn, _, _, err = unix.Recvmsg(sock, buf, oob, unix.MSG_CMSG_CLOEXEC)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	if n == 0 {
-		return 0, nil, io.EOF
-	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil {
-		return 0, nil, err
-	}
-	for _, m := range msgs {
-		if cred, err := unix.ParseUnixCredentials(&m); err == nil {
-			pid = int(cred.Pid)
-		} else if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
-			master = os.NewFile(uintptr(fds[0]), "terminal")
-		}
-	}
-	if pid == 0 {
-		return 0, nil, errors.New("the init's message names no sender")
-	}
-	return pid, master, nil
-}
-
 // Signal sends the signal to the command. One that has ended is no error.
 func (s *Sandbox) Signal(sig syscall.Signal) error {
 	err := unix.PidfdSendSignal(s.pidfd, sig, nil, 0)
@@ -302,70 +249,4 @@ func (s *Sandbox) Close() error {
 		}
 	}
 	return nil
-}
-
-// fork starts bubblewrap. It is done with the bare call: os/exec would first
-// start a process to see whether pidfds work.
-func (s *Sandbox) fork(l *launch) (err error) {
-	s.monitor = -1
-	l.attr.PidFD = &s.monitor
-	s.bwrap, err = syscall.ForkExec(l.path, l.argv, &syscall.ProcAttr{
-		Env: l.env, Files: l.fds, Sys: l.attr,
-	})
-	if err != nil {
-		return fmt.Errorf("start %s: %w", l.path, err)
-	}
-	if s.monitor < 0 {
-		// A kernel without clone's pidfd; nobody but us can have reaped it.
-		s.monitor, err = unix.PidfdOpen(s.bwrap, 0)
-	}
-	return err
-}
-
-// reap waits for bubblewrap's end.
-func (s *Sandbox) reap() {
-	for {
-		_, err := syscall.Wait4(s.bwrap, &s.status, 0, nil)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			s.reason = fmt.Errorf("wait for bubblewrap: %w", err)
-		}
-		removeCgroup(s.cgroup)
-		close(s.ended)
-		return
-	}
-}
-
-// kill ends bubblewrap, and with it everything in the sandbox: it is pid 1 of
-// a namespace around it, or the sandbox has asked to go with it.
-func (s *Sandbox) kill() {
-	s.fds.Lock()
-	defer s.fds.Unlock()
-	if s.pidfd >= 0 {
-		s.Signal(unix.SIGKILL)
-	}
-	unix.PidfdSendSignal(s.monitor, unix.SIGKILL, nil, 0)
-}
-
-// failure is the error for a bubblewrap that ended before the init spoke: its
-// own last line.
-func (l *launch) failure(s *Sandbox) error {
-	if l.maps != nil {
-		if <-l.maps.done; l.maps.err != nil {
-			return &Error{Msg: "id maps of the user namespace", Err: l.maps.err}
-		}
-	}
-	text := strings.TrimSpace(l.said())
-	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	if text == "" {
-		text = fmt.Sprintf("ended before the sandbox stood, with status %d", s.status.ExitStatus())
-	}
-	if strings.HasPrefix(text, "stage:") || strings.HasPrefix(text, "init:") || strings.HasPrefix(text, "bwrap:") {
-		return &Error{Msg: text, Remedy: remedy(text)}
-	}
-	return &Error{Msg: "bwrap: " + text, Remedy: remedy(text)}
 }
