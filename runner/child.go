@@ -23,7 +23,8 @@ const (
 // Main is to be called first in main, with os.Args: when the program was
 // started as a part of a sandbox it does that part and does not return. It
 // gives the arguments to go on with, and an Inside where Enter has brought the
-// program here. It must come before anything that takes time.
+// program here, whose Await is to be called first. It must come before anything
+// that takes time.
 func Main(args []string) (own []string, inside *Inside) {
 	if len(args) < 2 {
 		return args, nil

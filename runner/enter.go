@@ -1,12 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,9 +23,13 @@ type Entry struct {
 	Direct bool
 }
 
-// Entered is this program in its new user namespace, about to begin.
+// Entered is this program in its new user namespace. It comes up while the
+// namespace gets its ids, and waits for Begin.
 type Entered struct {
 	pid, pidfd int
+	writers    [2]*mapWriter
+	release    *os.File
+	started    chan error // nil when the child and its writers run
 	ended      chan syscall.WaitStatus
 	stopped    chan struct{}
 }
@@ -34,12 +38,14 @@ type Entered struct {
 // user namespace that has a mount namespace of its own; Main is where it comes
 // in. The child has the standard streams, environment and working directory of
 // this process and a session of its own, so that a terminal's signals reach it
-// through Supervise alone. It dies with this process.
+// through Supervise alone. It dies with this process. Begin has to follow.
 //
-// An *Error says that there is no such namespace, or that newuidmap or
-// newgidmap refused; then nothing is left of the child.
+// An *Error says that newuidmap or newgidmap is missing.
 func (e Entry) Enter() (*Entered, error) {
-	var writers [2]*mapWriter
+	child := &Entered{
+		pidfd: -1, started: make(chan error, 1),
+		ended: make(chan syscall.WaitStatus, 1), stopped: make(chan struct{}, 1),
+	}
 	for i, w := range [2]mapWriter{
 		{program: "newuidmap", file: "uid_map", lines: e.Map.UIDs},
 		{program: "newgidmap", file: "gid_map", lines: e.Map.GIDs},
@@ -51,56 +57,102 @@ func (e Entry) Enter() (*Entered, error) {
 			}
 			w.path = path
 		}
-		writers[i] = &w
+		child.writers[i] = &w
 	}
 	r, release, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer release.Close()
-	child := &Entered{pidfd: -1, ended: make(chan syscall.WaitStatus, 1), stopped: make(chan struct{}, 1)}
-	err = child.start(e.Args, r)
-	r.Close()
-	if err != nil {
-		return nil, &Error{Msg: "new user namespace", Err: err, Remedy: namespaceRemedy("/proc", err)}
-	}
-	if err := child.identify(writers); err != nil {
-		child.Signal(unix.SIGKILL)
-		<-child.ended
-		unix.Close(child.pidfd)
-		return nil, err
-	}
-	if _, err := release.Write([]byte{'s'}); err != nil && !errors.Is(err, unix.EPIPE) {
-		return nil, fmt.Errorf("start in the user namespace: %w", err)
-	}
+	child.release = release
+	go child.run(e.Args, r)
 	return child, nil
 }
 
-// start forks from a thread that lives as long as the child, whose
-// parent-death signal comes when that thread ends. While no id is mapped,
-// exec would take the child's capabilities, but for ambient ones.
-func (c *Entered) start(args []string, release *os.File) error {
-	argv := append([]string{"oci2bwrap", enterWord, "3", strconv.Itoa(os.Getpid())}, args...)
+// Begin waits until the ids are mapped and has the child go on, which Supervise
+// has to follow. What takes time and no ids is better done before.
+//
+// An *Error says that there is no such namespace, or that newuidmap or
+// newgidmap refused; then nothing is left of the child.
+func (c *Entered) Begin() error {
+	if err := <-c.started; err != nil {
+		c.kill()
+		return err
+	}
+	var errs [2]error
+	for i, w := range c.writers {
+		errs[i] = w.wait()
+	}
+	if err := cmp.Or(errs[0], errs[1]); err != nil {
+		c.kill()
+		return err
+	}
+	defer c.release.Close()
+	if _, err := c.release.Write([]byte{'s'}); err != nil && !errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("start in the user namespace: %w", err)
+	}
+	return nil
+}
+
+// kill ends a child that has not begun, if there is one.
+func (c *Entered) kill() {
+	c.release.Close() // which ends it as well
+	if c.pid > 0 {
+		c.Signal(unix.SIGKILL)
+		<-c.ended
+		unix.Close(c.pidfd)
+	}
+}
+
+// procsVariable tells Go's runtime how many threads may run. With one, the
+// child comes up in fewer, which leave the processors to newuidmap and
+// newgidmap and have fewer capabilities to drop. An argument says how many
+// there are to be afterwards, or 0 where the caller has set the variable.
+const procsVariable = "GOMAXPROCS"
+
+// run starts the child and what writes its maps, and waits for the child's
+// end. Its thread lives as long as the child, whose parent-death signal comes
+// when that thread ends.
+func (c *Entered) run(args []string, release *os.File) {
+	runtime.LockOSThread() // and never unlocked
+	err := c.fork(args, release)
+	release.Close()
+	for _, w := range c.writers {
+		if err == nil {
+			err = w.start(c.pid)
+		}
+	}
+	c.started <- err
+	if c.pid > 0 {
+		c.wait()
+	}
+}
+
+// fork gives the child the capabilities as ambient ones: exec would take the
+// others while no id is mapped.
+func (c *Entered) fork(args []string, release *os.File) error {
+	argv := []string{"oci2bwrap", enterWord, "3", strconv.Itoa(os.Getpid())}
+	env := os.Environ()
+	if _, set := os.LookupEnv(procsVariable); set {
+		argv = append(argv, "0")
+	} else {
+		argv = append(argv, strconv.Itoa(runtime.GOMAXPROCS(0)))
+		env = append(env, procsVariable+"=1")
+	}
 	attr := &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, Setsid: true, Pdeathsig: syscall.SIGKILL,
 		AmbientCaps: knownCaps(), PidFD: &c.pidfd,
 	}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked
-		pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
-			Env: os.Environ(), Files: []uintptr{0, 1, 2, release.Fd()}, Sys: attr,
-		})
-		if err == nil && c.pidfd < 0 {
-			c.pidfd, err = unix.PidfdOpen(pid, 0)
-		}
-		c.pid = pid
-		started <- err
-		if err == nil {
-			c.wait()
-		}
-	}()
-	return <-started
+	pid, err := syscall.ForkExec("/proc/self/exe", append(argv, args...), &syscall.ProcAttr{
+		Env: env, Files: []uintptr{0, 1, 2, release.Fd()}, Sys: attr,
+	})
+	if err != nil {
+		return &Error{Msg: "new user namespace", Err: err, Remedy: namespaceRemedy("/proc", err)}
+	}
+	c.pid = pid
+	if c.pidfd < 0 {
+		c.pidfd, err = unix.PidfdOpen(pid, 0)
+	}
+	return err
 }
 
 func knownCaps() []uintptr {
@@ -131,23 +183,6 @@ func (c *Entered) wait() {
 			return
 		}
 	}
-}
-
-// identify has both maps written, at the same time.
-func (c *Entered) identify(writers [2]*mapWriter) error {
-	for _, w := range writers {
-		if err := w.start(c.pid); err != nil {
-			return err
-		}
-	}
-	var errs [2]error
-	for i, w := range writers {
-		errs[i] = w.wait()
-	}
-	if errs[0] != nil {
-		return errs[0]
-	}
-	return errs[1]
 }
 
 // Signal sends the child a signal. One that has ended is no error.
@@ -184,97 +219,5 @@ func (c *Entered) Supervise(signals <-chan os.Signal) (int, error) {
 				return 0, fmt.Errorf("pass %s on: %w", n, err)
 			}
 		}
-	}
-}
-
-// mapWriter writes one of the maps of a process, by the set-id program for it
-// or directly.
-type mapWriter struct {
-	program, file string
-	path          string // of the program; "" to write directly
-	lines         []syscall.SysProcIDMap
-
-	pid  int
-	said *os.File
-}
-
-func (w *mapWriter) start(pid int) error {
-	target := strconv.Itoa(pid)
-	if w.path == "" {
-		if err := os.WriteFile("/proc/"+target+"/"+w.file, formatIDMap(w.lines), 0); err != nil {
-			return &Error{Msg: "user namespace", Err: err}
-		}
-		return nil
-	}
-	argv := []string{w.program, target}
-	for _, l := range w.lines {
-		argv = append(argv, strconv.Itoa(l.ContainerID), strconv.Itoa(l.HostID), strconv.Itoa(l.Size))
-	}
-	fd, err := unix.MemfdCreate(w.program, unix.MFD_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("%s: %w", w.program, err)
-	}
-	w.said = os.NewFile(uintptr(fd), w.program)
-	w.pid, err = syscall.ForkExec(w.path, argv, &syscall.ProcAttr{Env: []string{}, Files: []uintptr{uintptr(fd), uintptr(fd), uintptr(fd)}})
-	if err != nil {
-		return fmt.Errorf("%s: %w", w.path, err)
-	}
-	return nil
-}
-
-func (w *mapWriter) wait() error {
-	if w.path == "" {
-		return nil
-	}
-	defer w.said.Close()
-	var status syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(w.pid, &status, 0, nil)
-		if err == nil {
-			break
-		}
-		if err != syscall.EINTR {
-			return fmt.Errorf("%s: %w", w.program, err)
-		}
-	}
-	if status.Exited() && status.ExitStatus() == 0 {
-		return nil
-	}
-	buf := make([]byte, 4096)
-	n, _ := w.said.ReadAt(buf, 0)
-	text := strings.Join(strings.FieldsFunc(string(buf[:n]), func(r rune) bool { return r == '\n' }), "; ")
-	if text == "" {
-		text = fmt.Sprintf("%s: ended with status %d", w.program, status.ExitStatus())
-	} else if !strings.HasPrefix(text, w.program+":") {
-		text = w.program + ": " + text
-	}
-	return &Error{Msg: text, Remedy: mapperRemedy(w.program, text)}
-}
-
-// mapperRemedy recognises why newuidmap and newgidmap refuse.
-func mapperRemedy(program, text string) string {
-	switch {
-	case strings.Contains(text, "Operation not permitted"):
-		return program + " has to be set-uid root, and must not be started where no new privileges are given (no_new_privs, nosuid): --userns single does without it"
-	case strings.Contains(text, "not allowed"):
-		return "/etc/subuid and /etc/subgid have to give the ranges to the caller: --userns single does without them"
-	}
-	return "--userns single does without " + program
-}
-
-// FindMapper finds newuidmap or newgidmap in PATH, and else where it is usual.
-func FindMapper(path, program string) (string, error) {
-	for _, dir := range append(strings.Split(path, ":"), "/usr/bin", "/bin") {
-		file := dir + "/" + program
-		if !strings.HasPrefix(dir, "/") {
-			continue
-		}
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
-			return file, nil
-		}
-	}
-	return "", &Error{
-		Msg:    program + " is not installed, which maps the ranges of /etc/subuid and /etc/subgid",
-		Remedy: "install it, for example with: apt-get install uidmap",
 	}
 }

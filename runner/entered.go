@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -12,50 +13,69 @@ import (
 )
 
 // Inside says that this program runs in a user namespace that Enter has made.
-// UID and GID are there the caller's.
+// UID and GID are there the caller's, once Await has returned.
 type Inside struct {
 	UID, GID int
+
+	fd, parent int
+	procs      int // threads to run from then on; 0 for no other number
 }
 
-// entered makes this process, which Enter has started, root of its user
-// namespace once ids are mapped there. It gives the program's arguments, its
-// name included.
+// entered is where Enter has brought this process. It gives the program's
+// arguments, its name included.
 func entered(args []string) ([]string, *Inside, error) {
-	if len(args) < 2 {
+	if len(args) < 3 {
 		return nil, nil, errors.New("started by hand")
 	}
-	fd, err := strconv.Atoi(args[0])
-	if err != nil {
-		return nil, nil, err
+	var i Inside
+	for n, to := range []*int{&i.fd, &i.parent, &i.procs} {
+		var err error
+		if *to, err = strconv.Atoi(args[n]); err != nil {
+			return nil, nil, err
+		}
 	}
-	parent, err := strconv.Atoi(args[1])
-	if err != nil {
-		return nil, nil, err
+	if i.procs > 0 {
+		os.Unsetenv(procsVariable)
 	}
-	if !awaitStart(fd) {
-		os.Exit(125) // who started it tells why
-	}
-	unix.Close(fd)
-	caller := &Inside{UID: os.Geteuid(), GID: os.Getegid()}
-	if err := becomeRoot(); err != nil {
-		return nil, nil, err
-	}
-	if os.Getppid() != parent {
-		os.Exit(125) // before the signal was armed
-	}
-	return append([]string{"oci2bwrap"}, args[2:]...), caller, nil
+	return append([]string{"oci2bwrap"}, args[3:]...), &i, nil
 }
 
+// Await makes this process root of its user namespace once ids are mapped
+// there. Until then it must touch no file and start nothing: it has no ids yet
+// and capabilities that are not for others.
+func (i *Inside) Await() error {
+	if !awaitStart(i.fd) {
+		os.Exit(125) // who started it tells why
+	}
+	unix.Close(i.fd)
+	i.UID, i.GID = os.Geteuid(), os.Getegid()
+	if err := becomeRoot(); err != nil {
+		return fmt.Errorf("user namespace: %w", err)
+	}
+	if os.Getppid() != i.parent {
+		os.Exit(125) // before the signal was armed
+	}
+	if i.procs > 1 {
+		runtime.GOMAXPROCS(i.procs)
+	}
+	return nil
+}
+
+// becomeRoot leaves the groups: they may be what lets the caller read the
+// image. Each call that is for all threads goes round them one by one, which
+// is why none is made for ids that are right.
 func becomeRoot() error {
-	// The groups stay: they may be what lets the caller read the image.
+	if err := plainCaps(); err != nil {
+		return err
+	}
+	if isRoot() {
+		return nil
+	}
 	if err := syscall.Setresgid(0, 0, 0); err != nil {
 		return fmt.Errorf("become gid 0: %w", err)
 	}
 	if err := syscall.Setresuid(0, 0, 0); err != nil {
 		return fmt.Errorf("become uid 0: %w", err)
-	}
-	if err := plainCaps(); err != nil {
-		return err
 	}
 	// Changing the ids has cleared the signal.
 	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0); e != 0 {
@@ -64,15 +84,18 @@ func becomeRoot() error {
 	return nil
 }
 
-// plainCaps has all threads drop the ambient capabilities that have brought
-// this process here, and the inheritable ones below them: root needs neither,
-// and what it starts is not to have them.
+// isRoot says that all of this process's ids are 0, as they are where the
+// caller is mapped to root.
+func isRoot() bool {
+	ruid, euid, suid := unix.Getresuid()
+	rgid, egid, sgid := unix.Getresgid()
+	return ruid|euid|suid|rgid|egid|sgid == 0
+}
+
+// plainCaps has all threads drop the inheritable capabilities, and with them
+// the ambient ones, which the kernel lets nobody have without: root needs
+// neither, and what it starts is not to have them.
 func plainCaps() error {
-	if _, _, e := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); e == unix.ENOTSUP {
-		return errors.New(linkedDynamically) // Go can't do this to threads that C may have started
-	} else if e != 0 {
-		return fmt.Errorf("drop ambient capabilities: %w", e)
-	}
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
@@ -81,8 +104,10 @@ func plainCaps() error {
 	for i := range data {
 		data[i].Inheritable = 0
 	}
-	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0); e != 0 {
-		return fmt.Errorf("capabilities: %w", e)
+	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0); e == unix.ENOTSUP {
+		return errors.New(linkedDynamically) // Go can't do this to threads that C may have started
+	} else if e != 0 {
+		return fmt.Errorf("drop ambient capabilities: %w", e)
 	}
 	return nil
 }

@@ -151,6 +151,9 @@ func checkSubordinate(by standing) runner.Check {
 		check.Found = fmt.Sprintf("%d ids by newuidmap and newgidmap", total)
 		var child *runner.Entered
 		if child, err = (runner.Entry{Map: *m, Args: []string{"doctor", "--" + enteredFlag}, Path: os.Getenv("PATH")}).Enter(); err == nil {
+			err = child.Begin()
+		}
+		if err == nil {
 			var status int
 			if status, err = child.Supervise(nil); err == nil && status != 0 {
 				err = fmt.Errorf("the process in a namespace of them ended with status %d", status)

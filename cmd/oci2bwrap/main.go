@@ -21,8 +21,10 @@ func main() {
 	args, inside := runner.Main(os.Args) // does not return in a sandbox's stage or init
 	probe.Main(os.Args)                  // nor this, as what parity starts on both sides
 	engine.Main(os.Args)
-	if err := runner.Unprivileged(); err != nil {
-		os.Exit(report(os.Stderr, err))
+	if inside == nil {
+		if err := runner.Unprivileged(); err != nil {
+			os.Exit(report(os.Stderr, err))
+		}
 	}
 	std := stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, args: args[1:], inside: inside}
 	os.Exit(run(context.Background(), std.args, std))

@@ -29,6 +29,12 @@ IMAGE is a path, recognised by its content:
 		SilenceUsage:      true,
 		Args:              cobra.NoArgs,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if std.inside == nil {
+				return nil
+			}
+			return std.inside.Await() // the flags are read while the ids are mapped
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(std.err)
 			if err := cmd.Help(); err != nil {

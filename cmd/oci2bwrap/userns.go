@@ -199,17 +199,22 @@ func (f *usernsFlags) enter(std stdio, cacheDir string, tty bool) error {
 // With a terminal in the other's hands it is the other who stops, so that the
 // terminal is put in order first.
 func enter(std stdio, m *runner.IDMap, tty bool) error {
+	child, err := runner.Entry{Map: *m, Args: std.args, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}.Enter()
+	if err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 16)
 	notifyNamed(signals)
 	if tty {
 		signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
 	}
 	defer signal.Stop(signals)
-	child, err := runner.Entry{Map: *m, Args: std.args, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}.Enter()
-	if err != nil {
+	if err := child.Begin(); err != nil {
 		return err
 	}
-	others := time.AfterFunc(20*time.Millisecond, func() { notifyRealTime(signals) })
+	// The child needs the processors until its command runs, and that is not
+	// worth the set-up when it is done at once.
+	others := time.AfterFunc(50*time.Millisecond, func() { notifyRealTime(signals) })
 	defer others.Stop()
 	code, err := child.Supervise(signals)
 	if err != nil {
