@@ -208,8 +208,8 @@ func enter(std stdio, m *runner.IDMap, tty bool) error {
 	if tty {
 		signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
 	}
-	defer signal.Stop(signals)
 	if err := child.Begin(); err != nil {
+		signal.Stop(signals)
 		return err
 	}
 	// The child needs the processors until its command runs, and that is not
@@ -220,5 +220,7 @@ func enter(std stdio, m *runner.IDMap, tty bool) error {
 	if err != nil {
 		return err
 	}
+	// The signals stay registered: to undo that takes time as well, and all
+	// that is left to do is to exit.
 	return exitStatus(code)
 }
