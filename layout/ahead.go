@@ -3,7 +3,7 @@ package layout
 import "context"
 
 // aheadMost is how many layers may be read ahead of the one that is applied.
-// Each takes at most (2*chunkCount + aheadCount)*chunkSize of buffers and what
+// Each takes at most (2*chunkCount + aheadCount + 2)*chunkSize of buffers and what
 // its decompressor needs, whatever its size.
 const aheadMost = 2
 
@@ -15,6 +15,7 @@ type ahead struct {
 	limits Limits
 	count  *meter
 	pool   *chunkPool
+	dirFD  int      // where their spills are
 	opened []opened // of layers[next:]
 	next   int
 }
@@ -24,14 +25,14 @@ type opened struct {
 	err error
 }
 
-func newAhead(ctx context.Context, layers []Layer, limits Limits, count *meter) *ahead {
-	return &ahead{ctx: ctx, layers: layers, limits: limits, count: count, pool: newChunkPool()}
+func newAhead(ctx context.Context, layers []Layer, limits Limits, count *meter, dirFD int) *ahead {
+	return &ahead{ctx: ctx, layers: layers, limits: limits, count: count, pool: newChunkPool(), dirFD: dirFD}
 }
 
 // stream returns the content of the next layer.
 func (a *ahead) stream() (*stream, error) {
 	for len(a.opened) <= aheadMost && a.next+len(a.opened) < len(a.layers) {
-		s, err := openStream(a.ctx, &a.layers[a.next+len(a.opened)], a.limits, a.pool, a.count)
+		s, err := openStream(a.ctx, &a.layers[a.next+len(a.opened)], a.limits, a.pool, a.count, a.dirFD)
 		a.opened = append(a.opened, opened{s, err})
 	}
 	o := a.opened[0]
@@ -53,7 +54,7 @@ func (a *ahead) close() {
 type chunkPool struct{ free chan []byte }
 
 func newChunkPool() *chunkPool {
-	return &chunkPool{make(chan []byte, (aheadMost+1)*(2*chunkCount+aheadCount))}
+	return &chunkPool{make(chan []byte, (aheadMost+1)*(2*chunkCount+aheadCount+2))}
 }
 
 func (p *chunkPool) get() []byte {

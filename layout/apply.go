@@ -56,7 +56,7 @@ func (a *applier) apply(layers []Layer) error {
 	}
 	a.count = newMeter(a.o.Progress, layers[first:], first+1)
 	defer a.count.stop()
-	streams := newAhead(a.ctx, layers[first:], a.o.Limits, a.count)
+	streams := newAhead(a.ctx, layers[first:], a.o.Limits, a.count, a.rootFD)
 	defer streams.close()
 	for n := first; n < len(layers); n++ {
 		a.layer = n

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"math"
-	"sync"
 	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,7 +15,8 @@ import (
 
 // A layer is read by a chain of stages, each a goroutine: blob and its digest,
 // decompression, the diff_id; whoever applies the entries is the last. What
-// may be under way between two of them is chunkCount chunks.
+// may be under way between two of them is chunkCount chunks, and before the last
+// what a spill keeps besides.
 const (
 	chunkSize  = 256 << 10
 	chunkCount = 6
@@ -33,7 +33,8 @@ type stream struct {
 }
 
 // openStream starts reading a layer. Its stages end with ctx, or by close.
-func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPool, count *meter) (*stream, error) {
+// What it reads ahead and has no memory for is kept in the directory dirFD.
+func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPool, count *meter, dirFD int) (*stream, error) {
 	diff, err := v1.Hasher(layer.DiffID.Algorithm)
 	if err != nil {
 		return nil, err
@@ -43,18 +44,18 @@ func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPoo
 		return nil, err
 	}
 	s := &stream{layer: layer, pool: pool, closer: []io.Closer{blob}}
-	compressed := s.add(ctx, count.reader(blob), nil, chunkCount)
+	compressed := s.add(ctx, count.reader(blob), nil, chunkCount, nil)
 	plain := &lazy{r: compressed}
 	s.closer = append(s.closer, plain)
 	bounded := &boundedReader{r: plain, max: mostFor(layer.Size, limits.Ratio), all: &count.plain, limits: limits}
-	s.add(ctx, bounded, nil, chunkCount)
-	s.last = s.add(ctx, s.last, diff, aheadCount)
+	s.add(ctx, bounded, nil, chunkCount, nil)
+	s.add(ctx, s.last, diff, aheadCount, newSpill(dirFD))
 	return s, nil
 }
 
 // add starts a stage that reads r up to chunks ahead, and returns it.
-func (s *stream) add(ctx context.Context, r io.Reader, h hash.Hash, chunks int) *stage {
-	st := newStage(ctx, r, h, s.pool, chunks)
+func (s *stream) add(ctx context.Context, r io.Reader, h hash.Hash, chunks int, spill *spill) *stage {
+	st := newStage(ctx, r, h, s.pool, chunks, spill)
 	s.stages = append(s.stages, st)
 	s.last = st
 	return st
@@ -164,125 +165,4 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 		return 0, &LimitError{"Size", "layers unpack to too many bytes", r.limits.Size}
 	}
 	return n, err
-}
-
-// stage reads ahead of its reader in a goroutine of its own.
-type stage struct {
-	pool   *chunkPool
-	hash   hash.Hash // over all that was read; valid after io.EOF; may be nil
-	full   chan chunk
-	free   chan []byte
-	done   chan struct{}
-	once   sync.Once
-	wg     sync.WaitGroup
-	ctx    context.Context
-	buf    []byte // the chunk being read
-	unread []byte
-	err    error // after unread
-}
-
-type chunk struct {
-	b   []byte
-	err error // after b
-}
-
-func newStage(ctx context.Context, r io.Reader, h hash.Hash, pool *chunkPool, chunks int) *stage {
-	s := &stage{
-		pool: pool,
-		hash: h,
-		full: make(chan chunk, chunks),
-		free: make(chan []byte, chunks),
-		done: make(chan struct{}),
-		ctx:  ctx,
-	}
-	for range chunks {
-		s.free <- nil
-	}
-	s.wg.Go(func() { s.run(r) })
-	return s
-}
-
-func (s *stage) run(r io.Reader) {
-	for {
-		var b []byte
-		select {
-		case b = <-s.free:
-		case <-s.done:
-			return
-		case <-s.ctx.Done():
-			return
-		}
-		if b == nil {
-			b = s.pool.get()
-		}
-		n, err := fill(r, b[:cap(b)])
-		if s.hash != nil {
-			s.hash.Write(b[:n])
-		}
-		select {
-		case s.full <- chunk{b[:n], err}:
-		case <-s.done:
-			return
-		case <-s.ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// fill reads until b is full or an error, io.EOF included, ends it.
-func fill(r io.Reader, b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var m int
-		m, err = r.Read(b[n:])
-		n += m
-	}
-	return n, err
-}
-
-func (s *stage) Read(p []byte) (int, error) {
-	for len(s.unread) == 0 {
-		if s.err != nil {
-			return 0, s.err
-		}
-		if s.buf != nil {
-			s.free <- s.buf
-			s.buf = nil
-		}
-		select {
-		case c := <-s.full:
-			s.buf, s.unread, s.err = c.b, c.b, c.err
-		case <-s.done:
-			return 0, context.Canceled
-		case <-s.ctx.Done():
-			return 0, context.Cause(s.ctx)
-		}
-	}
-	n := copy(p, s.unread)
-	s.unread = s.unread[n:]
-	return n, nil
-}
-
-func (s *stage) stop() { s.once.Do(func() { close(s.done) }) }
-
-// release gives back the buffers of a stage that has ended.
-func (s *stage) release() {
-	if s.buf != nil {
-		s.pool.put(s.buf[:chunkSize])
-		s.buf, s.unread = nil, nil
-	}
-	for range cap(s.full) {
-		select {
-		case c := <-s.full:
-			s.pool.put(c.b[:chunkSize])
-		case b := <-s.free:
-			if b != nil {
-				s.pool.put(b[:chunkSize])
-			}
-		default:
-			return
-		}
-	}
 }
