@@ -190,7 +190,9 @@ func useShell(t *testing.T, bwrapDir string, flags ...string) {
 	time.Sleep(50 * time.Millisecond)
 	p.typed("\x1a")
 	p.expect(`Stopped +sleep 1000`)
-	p.typed("bg; jobs\n")
+	p.typed("bg\n")
+	p.expect(`\[1\] sleep 1000\r\n`)
+	p.typed("until jobs | grep Running; do sleep 0.01; done\n") // busybox shows nothing at times just after bg
 	p.expect(`Running +sleep 1000`)
 	p.typed("fg\n")
 	p.expect(`fg\r\nsleep 1000\r\n`)
