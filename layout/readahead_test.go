@@ -3,11 +3,14 @@ package layout
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,6 +75,44 @@ func TestSpill(t *testing.T) {
 			if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
 				t.Errorf("left in the directory: %v (%v)", names, err)
 			}
+		})
+	}
+}
+
+// TestSpillUnreadable has a spill that was written and can't be read: that is an
+// error at once, though the stages before it wait for their reader.
+func TestSpillUnreadable(t *testing.T) {
+	content := make([]byte, 40<<20)
+	for _, tt := range []struct {
+		name  string
+		spoil func(f *os.File) error
+		want  error
+	}{
+		{"closed", (*os.File).Close, os.ErrClosed},
+		{"cut short", func(f *os.File) error { return f.Truncate(0) }, io.ErrUnexpectedEOF},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fd, err := unix.Open(tempDir(t), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Second, errors.New("reading hangs"))
+			defer cancel()
+			sp := &spill{dirFD: fd, most: 1 << 20}
+			s := &stream{layer: &Layer{}, pool: newChunkPool()}
+			s.add(ctx, bytes.NewReader(content), nil, chunkCount, nil)
+			s.add(ctx, s.last, sha256.New(), 2, sp)
+			for len(s.last.full) < 2+1<<20/chunkSize {
+				time.Sleep(time.Millisecond)
+			}
+			if err := tt.spoil(sp.f); err != nil {
+				t.Fatal(err)
+			}
+			if err := readError(s, s.verify()); !errors.Is(err, tt.want) || ctx.Err() != nil {
+				t.Errorf("got %v (%v), want %v", err, context.Cause(ctx), tt.want)
+			}
+			s.close()
 		})
 	}
 }

@@ -1,6 +1,8 @@
 package layout
 
 import (
+	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -56,10 +58,23 @@ func (s *spill) write(b []byte) (at int64, ok bool) {
 	return at, true
 }
 
+// spillError is an error of reading a spill. It says nothing of the layer, and
+// the stages before it have not ended.
+type spillError struct{ err error }
+
+func (e *spillError) Error() string {
+	return fmt.Sprintf("reading back what was decompressed ahead: %v", e.err)
+}
+
+func (e *spillError) Unwrap() error { return e.err }
+
 // read fills b with what was kept at a place, which is free afterwards.
 func (s *spill) read(b []byte, at int64) error {
 	if _, err := s.f.ReadAt(b, at); err != nil {
-		return err
+		if err == io.EOF { // not the end of the layer
+			err = io.ErrUnexpectedEOF
+		}
+		return &spillError{err}
 	}
 	// Where holes can't be made, the space is free when the file is.
 	_ = unix.Fallocate(int(s.f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, int64(len(b)))

@@ -85,7 +85,8 @@ func (s *stream) verify() error {
 // has another digest than it should explains what is wrong inside it.
 func (s *stream) cause(err error) error {
 	var blob *blobError
-	if s.last.ctx.Err() != nil || errors.As(err, &blob) {
+	var spill *spillError
+	if s.last.ctx.Err() != nil || errors.As(err, &blob) || errors.As(err, &spill) {
 		return err
 	}
 	for _, st := range s.stages[1:] {
