@@ -18,7 +18,7 @@ func TestGaps(t *testing.T) {
 		{`{"linux":{"resources":{"pids":{"limit":2048},"memory":{"limit":-1},"cpu":{"shares":2}}}}`,
 			"[]", "[]"},
 		{`{"linux":{"cgroupsPath":"/x","resources":{"memory":{"kernel":5,"disableOOMKiller":true},"cpu":{"realtimeRuntime":2},"blockIO":{"leafWeight":10}}}}`,
-			"[linux.resources.memory not available linux.resources.memory.disableOOMKiller not available linux.resources.cpu.realtimeRuntime not available linux.resources.blockIO.weightDevice not available]", "[]"},
+			"[linux.resources.memory not available linux.resources.memory.disableOOMKiller not available linux.resources.cpu.realtimeRuntime not available linux.resources.blockIO.leafWeight not available]", "[]"},
 		{`{"linux":{"resources":{"pids":{"limit":0},"memory":{"limit":-1,"swap":0},"cpu":{},"unified":{}}}}`, "[]", "[]"},
 		{`{"linux":{"resources":{"devices":[{"allow":false,"access":"rwm"}]}}}`, "[]", "[]"},
 		{`{"linux":{"resources":{"devices":[{"allow":true,"type":"c","major":10,"minor":229,"access":"rwm"}]}}}`, "[]", "[linux.resources.devices]"},

@@ -32,6 +32,14 @@ func Limits(s *specs.Spec) (files []bwrap.CgroupFile, controllers []string) {
 		l.add("linux.resources.pids", "pids.max", strconv.FormatInt(*p.Limit, 10))
 	}
 	l.io(r.BlockIO)
+	for _, h := range r.HugepageLimits {
+		// What is reserved and what is in use, as runc has it: either by itself
+		// leaves a way around.
+		for _, kind := range []string{".rsvd.max", ".max"} {
+			l.add("linux.resources.hugepageLimits", "hugetlb."+h.Pagesize+kind, strconv.FormatUint(h.Limit, 10))
+		}
+	}
+	l.rdma(r.Rdma)
 	for _, name := range slices.Sorted(maps.Keys(r.Unified)) {
 		l.add("linux.resources.unified", name, r.Unified[name])
 	}
@@ -108,10 +116,15 @@ func (l *limits) io(b *specs.LinuxBlockIO) {
 	if b == nil {
 		return
 	}
+	// 10 to 1000 there, 1 to 10000 here.
+	weight := func(w uint16) uint64 { return 1 + (min(max(uint64(w), 10), 1000)-10)*9999/990 }
 	if b.Weight != nil && *b.Weight > 0 {
-		// 10 to 1000 there, 1 to 10000 here.
-		w := min(max(uint64(*b.Weight), 10), 1000)
-		l.add(field, "io.weight", strconv.FormatUint(1+(w-10)*9999/990, 10))
+		l.add(field, "io.weight", strconv.FormatUint(weight(*b.Weight), 10))
+	}
+	for _, d := range b.WeightDevice {
+		if d.Weight != nil && *d.Weight > 0 {
+			l.add(field, "io.weight", fmt.Sprintf("%d:%d %d", d.Major, d.Minor, weight(*d.Weight)))
+		}
 	}
 	for _, t := range []struct {
 		key     string
@@ -122,6 +135,23 @@ func (l *limits) io(b *specs.LinuxBlockIO) {
 	} {
 		for _, d := range t.devices {
 			l.add(field, "io.max", fmt.Sprintf("%d:%d %s=%d", d.Major, d.Minor, t.key, d.Rate))
+		}
+	}
+}
+
+// rdma limits each device by a write of its own, which is how the kernel reads
+// them.
+func (l *limits) rdma(devices map[string]specs.LinuxRdma) {
+	for _, name := range slices.Sorted(maps.Keys(devices)) {
+		line := name
+		if n := devices[name].HcaHandles; n != nil {
+			line += fmt.Sprintf(" hca_handle=%d", *n)
+		}
+		if n := devices[name].HcaObjects; n != nil {
+			line += fmt.Sprintf(" hca_object=%d", *n)
+		}
+		if line != name {
+			l.add("linux.resources.rdma", "rdma.max", line)
 		}
 	}
 }
@@ -158,6 +188,8 @@ func (p *planner) cgroup(plan *bwrap.Plan) {
 			gap.Effect, gap.Remedy = Lacks, scopeHint+"CPUQuota=…"
 		case "linux.resources.blockIO":
 			gap.Effect, gap.Remedy = Lacks, scopeHint+"IOWeight=…"
+		default: // systemd has no property for it
+			gap.Remedy = otherRuntime
 		}
 		p.gaps = append(p.gaps, gap)
 	}
@@ -180,7 +212,7 @@ func (g *gapFinder) oldLimits(r *specs.LinuxResources) {
 	if c := r.CPU; c != nil && (c.RealtimePeriod != nil || c.RealtimeRuntime != nil) {
 		g.lacks("linux.resources.cpu.realtimeRuntime", "cgroup v2 has no such limit")
 	}
-	if b := r.BlockIO; b != nil && (b.LeafWeight != nil || len(b.WeightDevice) > 0) {
-		g.lacks("linux.resources.blockIO.weightDevice", notYet)
+	if b := r.BlockIO; b != nil && (b.LeafWeight != nil || slices.ContainsFunc(b.WeightDevice, func(d specs.LinuxWeightDevice) bool { return d.LeafWeight != nil })) {
+		g.lacks("linux.resources.blockIO.leafWeight", "cgroup v2 has no weight of a group's own processes beside its children")
 	}
 }

@@ -33,6 +33,10 @@ func TestCgroup(t *testing.T) {
 	needs(t, "setpriv")
 	top := filepath.Join(cgroupTop(t), fmt.Sprintf("oci2bwrap-e2e.%d", os.Getpid()))
 	leaf := filepath.Join(top, "leaf")
+	// What the ordinary user's groups are to have, root has to hand down.
+	if err := os.WriteFile(filepath.Join(cgroupTop(t), "cgroup.subtree_control"), []byte("+hugetlb"), 0); err != nil {
+		lacks(t, "cgroup v2 has no limit of huge pages here: "+err.Error())
+	}
 	if err := os.MkdirAll(leaf, 0o755); err != nil {
 		lacks(t, "the control groups can't be written to: "+err.Error())
 	}
@@ -72,15 +76,15 @@ func TestCgroup(t *testing.T) {
 				}
 				bundle := filepath.Join(work, "bundle")
 				sh("oci2bwrap unpack $IMAGES/tools " + bundle)
-				limitDepth(t, filepath.Join(bundle, "config.json"))
+				limit(t, filepath.Join(bundle, "config.json"))
 				groups := "find " + top + " -name 'oci2bwrap-*-*'"
-				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cat $(" + groups + ")/cgroup.max.depth; wait; " + groups)
+				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; wait; " + groups)
 				entered := sh("oci2bwrap run -q " + bundle + " sleep 2 & sleep 0.6; oci2bwrap exec $! grep 0:: /proc/self/cgroup; wait")
 				if entered != "0::/\n" {
 					t.Errorf("exec is in %q, not in the sandbox's group", entered)
 				}
-				if !strings.Contains(got, "0::/\n") || !strings.HasSuffix(got, "\n3\n") {
-					t.Errorf("got %q, want a group of its own with the limit, and nothing after", got)
+				if !strings.Contains(got, "0::/\n") || !strings.HasSuffix(got, "\n4194304\n4194304\n3\n") {
+					t.Errorf("got %q, want a group of its own with the limits, and nothing after", got)
 				}
 				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & sleep 0.6; kill -9 $!; wait; " + groups + " | wc -l; oci2bwrap run -q " + bundle + " true; " + groups)
 				if got != "1\n" {
@@ -106,8 +110,8 @@ func openDir(t *testing.T, uid int) string {
 	return dir
 }
 
-// limitDepth sets a limit that needs no controller.
-func limitDepth(t *testing.T, file string) {
+// limit sets a limit that needs a controller, and one that doesn't.
+func limit(t *testing.T, file string) {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -117,7 +121,10 @@ func limitDepth(t *testing.T, file string) {
 	if err := json.Unmarshal(data, &config); err != nil {
 		t.Fatal(err)
 	}
-	config["linux"].(map[string]any)["resources"] = map[string]any{"unified": map[string]string{"cgroup.max.depth": "3"}}
+	config["linux"].(map[string]any)["resources"] = map[string]any{
+		"hugepageLimits": []map[string]any{{"pageSize": "2MB", "limit": 4 << 20}},
+		"unified":        map[string]string{"cgroup.max.depth": "3"},
+	}
 	if data, err = json.Marshal(config); err != nil {
 		t.Fatal(err)
 	}
