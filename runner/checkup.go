@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -205,14 +204,25 @@ func (c Checkup) overlay(namespaces Check) Check {
 	return check
 }
 
+// pasta looks for it, and opens what it will: the device by which an interface
+// is made, which makes none by itself.
 func (c Checkup) pasta() Check {
-	for _, dir := range strings.Split(c.Path, ":") {
-		if file := dir + "/pasta"; strings.HasPrefix(dir, "/") && unix.Access(file, unix.X_OK) == nil {
-			return Check{Name: "pasta", State: OK, Found: file}
-		}
-	}
-	return Check{
+	check := Check{
 		Name: "pasta", State: Limited, Found: "not in PATH",
-		Cost: "no --network pasta: a sandbox has the host's network or none", Remedy: fmt.Sprintf("install it, for example with: %s", "apt-get install passt"),
+		Cost: "no --network pasta: a sandbox has the host's network or none", Remedy: "install it, for example with: apt-get install passt",
 	}
+	for _, dir := range strings.Split(c.Path, ":") {
+		file := dir + "/pasta"
+		if !strings.HasPrefix(dir, "/") || unix.Access(file, unix.X_OK) != nil {
+			continue
+		}
+		tun, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+		if err != nil {
+			check.Found, check.Remedy = file+": "+err.Error(), remedyTun
+			return check
+		}
+		tun.Close()
+		return Check{Name: "pasta", State: OK, Found: file}
+	}
+	return check
 }

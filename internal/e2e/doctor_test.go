@@ -84,7 +84,7 @@ func TestDoctor(t *testing.T) {
 
 // TestDoctorOfLimits makes the limits that hosts have.
 func TestDoctorOfLimits(t *testing.T) {
-	needs(t, "unshare")
+	needs(t, "unshare", "pasta")
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		env := environment(t, bwrapDir, workDir(t))
 		d := diagnose(t, env, "unshare", "--user", "--map-root-user", "sh", "-c",
@@ -93,6 +93,10 @@ func TestDoctorOfLimits(t *testing.T) {
 		d.is(t, "sandbox", "missing", "user.max_user_namespaces=")
 		d.is(t, "overlay", "limited", "user.max_user_namespaces=")
 		d.is(t, "kernel", "ok", "")
+
+		d = diagnose(t, env, "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+			"if [ -d /dev/net ]; then mount -t tmpfs tmpfs /dev/net || exit; fi; exec oci2bwrap doctor --format json")
+		d.is(t, "pasta", "limited", "/dev/net/tun")
 	})
 }
 
