@@ -14,7 +14,7 @@ func remedy(text string) string {
 		{"Creating new namespace failed", remedyUserNamespace},
 		{"setting up uid map", remedyUserNamespace},
 		{"/dev/net/tun", remedyTun}, {"tun socket", remedyTun}, {"tun device", remedyTun},
-		{"Failed to bind", "choose other ports of the host's: these are taken, or below net.ipv4.ip_unprivileged_port_start"},
+		{"Failed to bind", remedyPorts},
 		{noUpper, "name a directory on another file system, on ext4, xfs or btrfs"},
 		{tooDeep, "put the image, or the cache with --cache-dir, on a file system that is no overlay, or install fuse-overlayfs"},
 		{procRefused, remedyProc},
@@ -46,6 +46,8 @@ const remedyRoot = "this is root without CAP_SYS_ADMIN, as in a container: start
 
 const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, " +
 	"kernel.apparmor_restrict_unprivileged_userns), or run as root"
+
+const remedyPorts = "choose other ports of the host's: these are taken, or below net.ipv4.ip_unprivileged_port_start"
 
 const remedyTun = "load the module tun, and let everybody open /dev/net/tun: chmod 0666 /dev/net/tun"
 

@@ -18,8 +18,15 @@ import (
 // its network as it will be. It runs in the pid namespace around the sandbox,
 // so that it ends with the sandbox, however that ends.
 type Pasta struct {
-	Path string   // absolute
-	Args []string // its options, but for those that name the namespace
+	Path  string     // absolute
+	Args  []string   // its options, but for those that name the namespace
+	Ports []HostPort // what it takes of every address of the host's; another's is an error
+}
+
+// HostPort is a port of the host's.
+type HostPort struct {
+	Number uint16
+	UDP    bool
 }
 
 var errNoPasta = &Error{
@@ -56,11 +63,40 @@ func newPastaLink(c *Config) (*pastaLink, error) {
 	if !c.Real && c.Command.Stage == nil {
 		return nil, &Error{Msg: "pasta: there is no namespace that would end it with the sandbox", Remedy: remedyUserNamespace}
 	}
+	if err := c.Pasta.free(); err != nil {
+		return nil, err
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket for pasta's helper: %w", err)
 	}
 	return &pastaLink{ours: pair[0], theirs: os.NewFile(uintptr(pair[1]), "pasta")}, nil
+}
+
+// free looks for ports that are somebody else's. Pasta is content with those of
+// IPv6 alone, and whoever asked by IPv4 would get the other one's answer.
+func (p *Pasta) free() error {
+	for _, port := range p.Ports {
+		kind, name := unix.SOCK_STREAM, "tcp"
+		if port.UDP {
+			kind, name = unix.SOCK_DGRAM, "udp"
+		}
+		fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return nil // there is no IPv4
+		}
+		if !port.UDP { // what has just been closed is no obstacle
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+		}
+		if err == nil {
+			err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(port.Number)})
+		}
+		unix.Close(fd)
+		if err == unix.EADDRINUSE {
+			return &Error{Msg: fmt.Sprintf("pasta: port %d/%s of the host's", port.Number, name), Err: err, Remedy: remedyPorts}
+		}
+	}
+	return nil
 }
 
 func (p *pastaLink) close() {

@@ -162,7 +162,7 @@ func parsePorts(s string) (first, count uint16, err error) {
 }
 
 // pasta is what connects the sandbox's network; nil where nothing does.
-func pasta(options []string) (*runner.Pasta, error) {
+func (f *networkFlags) pasta(options []string) (*runner.Pasta, error) {
 	if options == nil {
 		return nil, nil
 	}
@@ -170,7 +170,20 @@ func pasta(options []string) (*runner.Pasta, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &runner.Pasta{Path: path, Args: options}, nil
+	p := &runner.Pasta{Path: path, Args: options}
+	for _, s := range f.publish {
+		port, err := parsePort(s)
+		if err != nil {
+			return nil, err
+		}
+		if port.HostIP != "" {
+			continue // which pasta takes or fails
+		}
+		for i := range port.Count {
+			p.Ports = append(p.Ports, runner.HostPort{Number: port.Host + i, UDP: port.UDP})
+		}
+	}
+	return p, nil
 }
 
 // withPasta are the notes of a Spec that is to be run elsewhere.

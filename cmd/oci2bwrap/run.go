@@ -124,7 +124,7 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	if a.fromStdin() {
 		std.in = nil // it was the image
 	}
-	connection, err := pasta(s.result.Pasta)
+	connection, err := s.flags.pasta(s.result.Pasta)
 	if err != nil {
 		return nil, err
 	}

@@ -110,11 +110,19 @@ func TestPastaStart(t *testing.T) {
 		}
 		defer l.Close()
 		taken := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+		u, err := net.ListenPacket("udp4", "0.0.0.0:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		datagrams := strconv.Itoa(u.LocalAddr().(*net.UDPAddr).Port)
 		for _, test := range []struct {
 			flags []string
 			want  string
 		}{
 			{[]string{"-p", "127.0.0.1:" + taken + ":80", "--network", "pasta"}, "oci2bwrap: pasta: .*" + taken + ".*\nhint: choose other ports.*\n"},
+			{[]string{"-p", taken + ":80", "--network", "pasta"}, "oci2bwrap: pasta: port " + taken + "/tcp of the host's: address already in use\nhint: choose other ports.*\n"},
+			{[]string{"-p", datagrams + ":80/udp", "--network", "pasta"}, "oci2bwrap: pasta: port " + datagrams + "/udp of the host's: address already in use\nhint: choose other ports.*\n"},
 			{[]string{"--network", "pasta:--no-such-option"}, "oci2bwrap: pasta: .*no-such-option.*\n"},
 		} {
 			s := start(t, bwrapDir, "touch /sync/ready", test.flags...)
