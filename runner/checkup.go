@@ -199,7 +199,7 @@ func (c Checkup) overlay(namespaces Check) Check {
 	case namespaces.State == Missing:
 		check.Remedy = namespaces.Remedy
 	default:
-		check.Remedy = "install fuse-overlayfs, or Linux 5.11 or later with overlayfs"
+		check.Remedy = remedyFuse + ", or Linux 5.11 or later with overlayfs"
 	}
 	return check
 }

@@ -16,7 +16,8 @@ func remedy(text string) string {
 		{"/dev/net/tun", remedyTun}, {"tun socket", remedyTun}, {"tun device", remedyTun},
 		{"Failed to bind", remedyPorts},
 		{noUpper, "name a directory on another file system, on ext4, xfs or btrfs"},
-		{tooDeep, "put the image, or the cache with --cache-dir, on a file system that is no overlay, or install fuse-overlayfs"},
+		{tooDeep, "put the image, or the cache with --cache-dir, on a file system that is no overlay, or " + remedyFuse},
+		{hasMounts, "name a root without mounts in it, or " + remedyFuse},
 		{procRefused, remedyProc},
 		{"pivot_root: Operation not permitted", remedySeccomp},
 		// The init has to run where no shared library is.
@@ -48,6 +49,8 @@ const remedyUserNamespace = "allow unprivileged user namespaces (sysctl user.max
 	"kernel.apparmor_restrict_unprivileged_userns), or run as root"
 
 const remedyPorts = "choose other ports of the host's: these are taken, or below net.ipv4.ip_unprivileged_port_start"
+
+const remedyFuse = "install fuse-overlayfs, and let everybody open /dev/fuse: chmod 0666 /dev/fuse"
 
 const remedyTun = "load the module tun, and let everybody open /dev/net/tun: chmod 0666 /dev/net/tun"
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,7 +65,7 @@ func asUser(t *testing.T, name string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(soak(10, 120))*time.Minute)
 	defer cancel()
-	args = append(withTun(t, account), append([]string{shared("e2e.test")}, args...)...)
+	args = append(withDevices(t, account), append([]string{shared("e2e.test")}, args...)...)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = home
 	cmd.Env = []string{
@@ -79,25 +80,33 @@ func asUser(t *testing.T, name string) {
 	}
 }
 
-// withTun starts a program as the user, where everybody may open the device that
-// pasta needs, as on most hosts: by a node in a private mount namespace where the
-// machine's is not so.
-func withTun(t *testing.T, account *syscall.Credential) []string {
+// withDevices starts a program as the user, where everybody may open the devices
+// that pasta and fuse-overlayfs need, as on most hosts: by nodes in a private mount
+// namespace where the machine's are not so.
+func withDevices(t *testing.T, account *syscall.Credential) []string {
 	t.Helper()
 	needs(t, "setpriv", "unshare")
 	become := []string{"setpriv", "--reuid", fmt.Sprint(account.Uid), "--regid", fmt.Sprint(account.Gid), "--clear-groups"}
-	info, err := os.Stat(tun)
-	if err != nil || info.Mode().Perm()&0o006 == 0o006 {
-		return become // where there is none, the tests that want it say so
+	var binds []string
+	for _, device := range []string{tun, "/dev/fuse"} {
+		info, err := os.Stat(device)
+		if err != nil || info.Mode().Perm()&0o006 == 0o006 {
+			continue // where there is none, the tests that want it say so
+		}
+		node := shared(filepath.Base(device))
+		if err := syscall.Mknod(node, syscall.S_IFCHR|0o666, int(info.Sys().(*syscall.Stat_t).Rdev)); err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(node, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		binds = append(binds, node, device)
 	}
-	node := shared("tun")
-	if err := syscall.Mknod(node, syscall.S_IFCHR|0o666, int(info.Sys().(*syscall.Stat_t).Rdev)); err != nil && !errors.Is(err, os.ErrExist) {
-		t.Fatal(err)
+	if len(binds) == 0 {
+		return become
 	}
-	if err := os.Chmod(node, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" ` + tun + ` && exec "$@"`, node}, become...)
+	const bind = `while [ "$1" != -- ]; do mount --bind "$1" "$2" && shift 2 || exit; done; shift; exec "$@"`
+	return slices.Concat([]string{"unshare", "--mount", "sh", "-c", bind, "sh"}, binds, []string{"--"}, become)
 }
 
 // makeUser returns the user and removes it after the test where it was not
