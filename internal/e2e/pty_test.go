@@ -185,17 +185,16 @@ func useShell(t *testing.T, bwrapDir string, flags ...string) {
 	p.typed("tty; stty size; echo TERM=$TERM; test -c /dev/console && echo con''sole\n")
 	p.expect(`/dev/pts/0\r\n33 99\r\nTERM=vt220\r\nconsole\r\n`)
 
-	p.typed("sleep 1000\n") // stopped, put to the background and back, interrupted
-	p.expect(`sleep 1000\r\n`)
-	time.Sleep(50 * time.Millisecond)
+	p.typed("sh -c 'echo u\"\"p; exec sleep 1000'\n") // stopped, put to the background and back, interrupted
+	p.expect(`up\r\n`)                                // by now it is in the foreground
 	p.typed("\x1a")
-	p.expect(`Stopped +sleep 1000`)
+	p.expect(`Stopped +sh -c .*sleep 1000`)
 	p.typed("bg\n")
-	p.expect(`\[1\] sleep 1000\r\n`)
+	p.expect(`\[1\] sh -c .*sleep 1000.*\r\n`)
 	p.typed("until jobs | grep Running; do sleep 0.01; done\n") // busybox shows nothing at times just after bg
-	p.expect(`Running +sleep 1000`)
+	p.expect(`Running +sh -c .*sleep 1000`)
 	p.typed("fg\n")
-	p.expect(`fg\r\nsleep 1000\r\n`)
+	p.expect(`fg\r\nsh -c .*sleep 1000.*\r\n`)
 	time.Sleep(50 * time.Millisecond)
 	p.typed("\x03")
 	p.typed("echo status=$?\n")
