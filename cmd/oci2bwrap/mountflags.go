@@ -30,7 +30,7 @@ func (f *mountFlags) AddFlags(fs *pflag.FlagSet) {
 	f.mountSet = fs
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a host path: `SRC:DST[:OPTION,...]` (ro, noexec, exec, dev, rslave, ...); DST alone is an empty volume")
 	fs.StringArrayVar(&f.mounts, "mount", nil, "a mount in podman's words: `type=bind|tmpfs,src=SRC,dst=DST,...`")
-	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "an empty directory in memory: `DST[:size=N,mode=M,...]`")
+	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "a directory in memory, with what the image has there, or empty with notmpcopyup: `DST[:size=N,mode=M,...]`")
 	fs.StringArrayVar(&f.devices, "device", nil, "a device of the host, or a directory of them: `SRC[:DST][:rwm]`")
 	fs.StringVar(&f.imageVolumes, "volumes", "seed", "the image's volumes: `seed` with what the image has there, empty, or ignore")
 	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "set `NAME=VALUE` in the sandbox's own namespaces")
