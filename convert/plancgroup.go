@@ -14,8 +14,9 @@ import (
 
 // Cgroup is what the host has of control groups for a sandbox.
 type Cgroup struct {
-	Parent string // the directory of the group, of version 2, to make one in; "" for none
-	Reason string // why there is none
+	Parent  string            // the directory of the group, of version 2, to make one in; "" for none
+	Reason  string            // why there is none
+	Lacking map[string]string // the controllers that Parent lacks, with the reason
 }
 
 // Limits gives the files of a control group that hold what the Spec limits,
@@ -44,12 +45,18 @@ func Limits(s *specs.Spec) (files []bwrap.CgroupFile, controllers []string) {
 		l.add("linux.resources.unified", name, r.Unified[name])
 	}
 	for _, f := range l.files {
-		if c, _, _ := strings.Cut(f.Name, "."); c != "cgroup" {
+		if c := controller(f); c != "cgroup" {
 			controllers = append(controllers, c)
 		}
 	}
 	slices.Sort(controllers)
 	return l.files, slices.Compact(controllers)
+}
+
+// controller is the one whose file it is.
+func controller(f bwrap.CgroupFile) string {
+	c, _, _ := strings.Cut(f.Name, ".")
+	return c
 }
 
 type limits struct{ files []bwrap.CgroupFile }
@@ -156,27 +163,27 @@ func (l *limits) rdma(devices map[string]specs.LinuxRdma) {
 	}
 }
 
-// cgroup plans the limits where the host has a place for them; else they are
-// gaps, a field each.
+// cgroup plans the limits that the host has a place for; the others are gaps,
+// a field each.
 func (p *planner) cgroup(plan *bwrap.Plan) {
 	files, _ := Limits(p.spec)
-	if len(files) == 0 {
-		return
-	}
-	if p.host.Cgroup.Parent != "" {
-		plan.Cgroup = &bwrap.CgroupLimits{Parent: p.host.Cgroup.Parent, Files: files}
-		return
-	}
+	host := p.host.Cgroup
+	var planned []bwrap.CgroupFile
 	told := map[string]bool{}
 	for _, f := range files {
+		gap := Gap{Field: f.Field, Effect: Weakens, Reason: noCgroup}
+		if host.Parent != "" {
+			if gap.Reason = host.Lacking[controller(f)]; gap.Reason == "" {
+				planned = append(planned, f)
+				continue
+			}
+		} else if host.Reason != "" {
+			gap.Reason += ": " + host.Reason
+		}
 		if told[f.Field] {
 			continue
 		}
 		told[f.Field] = true
-		gap := Gap{Field: f.Field, Effect: Weakens, Reason: noCgroup}
-		if p.host.Cgroup.Reason != "" {
-			gap.Reason += ": " + p.host.Cgroup.Reason
-		}
 		switch f.Field {
 		case "linux.resources.unified":
 			gap.Remedy = scopeHint + "PROPERTY=…, for each"
@@ -192,6 +199,9 @@ func (p *planner) cgroup(plan *bwrap.Plan) {
 			gap.Remedy = otherRuntime
 		}
 		p.gaps = append(p.gaps, gap)
+	}
+	if len(planned) > 0 {
+		plan.Cgroup = &bwrap.CgroupLimits{Parent: host.Parent, Files: planned}
 	}
 }
 

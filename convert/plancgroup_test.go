@@ -76,3 +76,34 @@ func TestCgroupLimits(t *testing.T) {
 		}
 	}
 }
+
+// A group that has some of the controllers holds what is theirs; the rest is a
+// gap with its own reason.
+func TestCgroupLacking(t *testing.T) {
+	spec := bundle()
+	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.PIDNamespace}}
+	spec.Linux.Resources = new(specs.LinuxResources)
+	if err := json.Unmarshal([]byte(`{"memory":{"limit":5,"swap":6},"cpu":{"quota":1000,"cpus":"0"},"pids":{"limit":7}}`), spec.Linux.Resources); err != nil {
+		t.Fatal(err)
+	}
+	host := Host{Cgroup: Cgroup{Parent: "/cg", Lacking: map[string]string{"cpuset": "no cpuset", "memory": "no memory"}}}
+	planned, err := Plan(spec, Rootfs{Dirs: []string{"/r"}, FS: fstest.MapFS{}}, host, PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files, gaps []string
+	for _, f := range planned.Plan.Cgroup.Files {
+		files = append(files, f.Name+"="+f.Value)
+	}
+	for _, g := range planned.Gaps {
+		if strings.HasPrefix(g.Field, "linux.resources") {
+			gaps = append(gaps, g.Field+" "+string(g.Effect)+": "+g.Reason)
+		}
+	}
+	if got, want := strings.Join(files, " "), "cpu.max=1000 100000 pids.max=7"; got != want {
+		t.Errorf("files %q, want %q", got, want)
+	}
+	if got, want := strings.Join(gaps, "; "), "linux.resources.memory weakens isolation: no memory; linux.resources.cpu not available: no cpuset"; got != want {
+		t.Errorf("gaps %q, want %q", got, want)
+	}
+}

@@ -17,47 +17,51 @@ import (
 
 // FindCgroup gives the directory of the lowest control group of version 2
 // above or at the caller's in which the caller may make another one that has
-// the controllers. The error says why there is none.
-func FindCgroup(controllers []string) (string, error) {
+// the controllers, or most of them. lacking says of the others why it has not.
+// The error says why there is none.
+func FindCgroup(controllers []string) (dir string, lacking map[string]string, err error) {
 	top, own, err := ownCgroup()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	reason := errors.New("its control group is not delegated to the caller")
-	for dir := own; strings.HasPrefix(dir, top); dir = filepath.Dir(dir) {
-		if unix.Access(dir, unix.W_OK|unix.X_OK) == nil && unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) == nil {
-			err := enable(dir, controllers)
-			if err == nil {
-				return dir, nil
+	for at := own; strings.HasPrefix(at, top); at = filepath.Dir(at) {
+		if unix.Access(at, unix.W_OK|unix.X_OK) == nil && unix.Access(filepath.Join(at, "cgroup.procs"), unix.W_OK) == nil {
+			if not := enable(at, controllers); dir == "" || len(not) < len(lacking) {
+				dir, lacking = at, not
 			}
-			reason = err
 		}
-		if dir == top {
+		if at == top || dir != "" && len(lacking) == 0 {
 			break
 		}
 	}
-	return "", reason
+	if dir == "" {
+		return "", nil, errors.New("its control group is not delegated to the caller")
+	}
+	return dir, lacking, nil
 }
 
-// enable gives the groups below dir the controllers.
-func enable(dir string, controllers []string) error {
+// enable gives the groups below dir the controllers, and says of each that it
+// can't give why not.
+func enable(dir string, controllers []string) map[string]string {
 	words := func(file string) []string {
 		data, _ := os.ReadFile(filepath.Join(dir, file))
 		return strings.Fields(string(data))
 	}
 	has, on := words("cgroup.controllers"), words("cgroup.subtree_control")
+	lacking := map[string]string{}
 	for _, c := range controllers {
 		if !slices.Contains(has, c) {
-			return fmt.Errorf("%s has no controller %q of cgroup v2", dir, c)
+			lacking[c] = fmt.Sprintf("%s has no controller %q of cgroup v2", dir, c)
+			continue
 		}
 		if slices.Contains(on, c) {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0); err != nil {
-			return fmt.Errorf("controller %q: %w", c, err)
+			lacking[c] = fmt.Sprintf("controller %q: %v", c, err)
 		}
 	}
-	return nil
+	return lacking
 }
 
 // ownCgroup finds where cgroup2 is mounted and the caller's group below it.

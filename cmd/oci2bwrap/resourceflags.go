@@ -97,10 +97,10 @@ func lookForCgroup(h *convert.Host, s *specs.Spec) {
 	if len(files) == 0 {
 		return
 	}
-	dir, err := runner.FindCgroup(controllers)
+	dir, lacking, err := runner.FindCgroup(controllers)
 	if err != nil {
 		h.Cgroup.Reason = err.Error()
 		return
 	}
-	h.Cgroup.Parent = dir
+	h.Cgroup.Parent, h.Cgroup.Lacking = dir, lacking
 }
