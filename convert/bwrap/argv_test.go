@@ -19,6 +19,27 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// TestVisible has words that would reach the reader's terminal as they are, or
+// pass for an option of a line of their own. bash reads them back.
+func TestVisible(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip(err)
+	}
+	for s, want := range map[string]string{
+		"": "''", "a-b": "a-b", "a b": "'a b'", `it's \`: `'it'\''s \'`, "é": "'é'",
+		"a\n--bind / /": `$'a\x0a--bind / /'`, "\x1b[2Jit's \\": `$'\x1b[2Jit\'s \\'`, "\xff1": `$'\xff1'`, "\u202ee": `$'\xe2\x80\xaee'`, "\u009b2J": `$'\xc2\x9b2J'`,
+	} {
+		got := visible(s)
+		if got != want {
+			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+		if out, err := exec.Command(bash, "-c", "printf %s "+got).Output(); err != nil || string(out) != s {
+			t.Errorf("%s: bash reads %q, %v", got, out, err)
+		}
+	}
+}
+
 // FuzzQuote asks sh, and bash where there is one, what they make of the word: it
 // is one argument, with every byte as it was.
 func FuzzQuote(f *testing.F) {
