@@ -147,6 +147,12 @@ func become(s *initSpec, terminal int) error {
 		return err
 	}
 	unix.Umask(s.Umask)
+	// From here on this process may have no more rights than what runs in the
+	// sandbox already, whom exec adds it to, and no filter yet. Who can't trace
+	// it can't make use of that; the exec sets it back.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("dumpable: %w", err)
+	}
 	if err := setIDs(s); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ type forked struct {
 }
 
 // joinSteps names what a child can fail at.
-var joinSteps = [...]string{"start", "parent", "enter the namespaces", "parent-death signal", "capabilities", "fork", "descriptors", "exec"}
+var joinSteps = [...]string{"start", "parent", "enter the namespaces", "parent-death signal", "capabilities", "fork", "descriptors", "exec", "dumpable"}
 
 // start gives the process id of the first child, once the second has become
 // the program. The calling thread must stay until the child has ended.
@@ -134,6 +134,10 @@ func (f *forked) fork() (int, syscall.Errno) {
 //go:norace
 //go:nosplit
 func (f *forked) first() {
+	// It has the caller's memory and descriptors, until the second's exec.
+	if _, _, e := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0, 0, 0, 0); e != 0 {
+		f.fail(8, e)
+	}
 	if _, _, e := unix.RawSyscall(unix.SYS_SETNS, f.pidfd, f.flags, 0); e != 0 {
 		f.fail(2, e)
 	}

@@ -148,3 +148,42 @@ func TestExecElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestExecWindow holds a process that exec adds where it has the command's rights
+// and not yet its filter. The sandbox's command looks for one there, and whether
+// it may read and write its memory, as a tracer could.
+func TestExecWindow(t *testing.T) {
+	needImages(t)
+	needs(t, "strace")
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		s := start(t, bwrapDir, `touch /sync/ready
+while :; do for p in /proc/[0-9]*; do
+	if [ $p != /proc/1 ] && grep -q "^Seccomp:.0" $p/status && [ "$(grep ^CapPrm $p/status)" = "$(grep ^CapPrm /proc/1/status)" ]; then
+		if (: <>$p/mem) && grep -q "^Seccomp:.0" $p/status; then touch /sync/reached; fi
+		touch /sync/seen
+	fi
+done 2>/dev/null; done # $MARKER`, "-q", "--stop-timeout", "0")
+		s.entered()
+		for _, name := range []string{"seen", "reached"} {
+			_ = os.Remove(s.sync + "/" + name) // by chance, while it was entered
+		}
+		cmd := s.entering(nil, "true")
+		strace, err := exec.LookPath("strace")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args = append([]string{strace, "-f", "-qq", "-o", s.work + "/trace", "-e", "trace=seccomp", "-e", "inject=seccomp:delay_enter=2000000", cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = strace
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if _, err := os.Stat(s.sync + "/seen"); err != nil {
+			t.Error("the process was not seen without its filter")
+		}
+		if _, err := os.Stat(s.sync + "/reached"); err == nil {
+			t.Error("the sandbox's command could reach into the process before it had its filter")
+		}
+		s.signal(syscall.SIGTERM)
+		s.ends(137)
+	})
+}
