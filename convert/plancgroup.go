@@ -13,6 +13,7 @@ import (
 )
 
 // Cgroup is what the host has of control groups for a sandbox.
+// It is asked for where a Spec has limits or joins a pid namespace.
 type Cgroup struct {
 	Parent  string            // the directory of the group, of version 2, to make one in; "" for none
 	Reason  string            // why there is none
@@ -200,7 +201,7 @@ func (p *planner) cgroup(plan *bwrap.Plan) {
 		}
 		p.gaps = append(p.gaps, gap)
 	}
-	if len(planned) > 0 {
+	if len(planned) > 0 { // that of a joined pid namespace is the same
 		plan.Cgroup = &bwrap.CgroupLimits{Parent: host.Parent, Files: planned}
 	}
 }

@@ -15,6 +15,7 @@ func (p *planner) join(plan *bwrap.Plan) {
 	n := &plan.Namespaces
 	own := map[specs.LinuxNamespaceType]*bool{
 		specs.NetworkNamespace: &n.Net, specs.IPCNamespace: &n.IPC, specs.UTSNamespace: &n.UTS, specs.CgroupNamespace: &n.Cgroup,
+		specs.PIDNamespace: &n.PID,
 	}
 	for i, ns := range p.spec.Linux.Namespaces {
 		if ns.Path == "" {
@@ -31,6 +32,8 @@ func (p *planner) join(plan *bwrap.Plan) {
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
 				Reason: "only root may join a namespace: a new one is made", Remedy: "run oci2bwrap as root"})
 			continue
+		case ns.Type == specs.PIDNamespace && !p.joinPID(plan, field):
+			continue
 		}
 		*flag = false
 		n.Join = append(n.Join, bwrap.Join{Kind: string(ns.Type), Path: ns.Path, Field: field})
@@ -46,4 +49,24 @@ func (p *planner) join(plan *bwrap.Plan) {
 		}
 		n.Hostname, n.Domainname = "", ""
 	}
+}
+
+// joinPID plans what a pid namespace of its own does for a sandbox otherwise,
+// and says whether it can be had. In another's there is no process 1 of the
+// sandbox's whose end is that of all the others, so that they are in a control
+// group, by which they are ended.
+func (p *planner) joinPID(plan *bwrap.Plan, field string) bool {
+	if p.host.Cgroup.Parent == "" {
+		reason := "the sandbox's processes could be ended in it by a control group of version 2 only, and there is none: a new one is made"
+		if p.host.Cgroup.Reason != "" {
+			reason += ": " + p.host.Cgroup.Reason
+		}
+		p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks, Reason: reason})
+		return false
+	}
+	if plan.Process.Init {
+		p.fail(fmt.Errorf("--init: process 1 is that of the pid namespace that is joined (%s)", field))
+	}
+	plan.Cgroup = &bwrap.CgroupLimits{Parent: p.host.Cgroup.Parent}
+	return true
 }

@@ -33,6 +33,7 @@ func TestSpaces(t *testing.T) {
 		{"joined", Host{}, []specs.LinuxNamespace{pid, {Type: specs.NetworkNamespace, Path: "/n"}}, nil, false, nil},
 		{"joined with names", Host{}, []specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/p"}, {Type: specs.UTSNamespace, Path: "/u"}}, nil, false,
 			[]string{"linux.namespaces[0].path not available"}},
+		{"joined with a control group", Host{Cgroup: Cgroup{Parent: "/c"}}, []specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/p"}}, nil, false, nil},
 		{"joined by a user", Host{UID: 7, GID: 7}, []specs.LinuxNamespace{pid, user, {Type: specs.IPCNamespace, Path: "/i"}}, single(0, 7), true,
 			[]string{"linux.namespaces[2].path not available"}},
 		{"root without pid", Host{}, nil, nil, false, []string{"linux.namespaces not available"}},
@@ -70,7 +71,7 @@ func TestSpaces(t *testing.T) {
 		if n := p.Plan.Namespaces; n.Mapped != (test.host.Mapped != nil && n.UIDMap == nil) {
 			t.Errorf("%s: %+v", test.name, p.Plan.Namespaces)
 		}
-		if n := p.Plan.Namespaces; n.User != test.user || !n.PID || !slices.Equal(gaps, test.gaps) {
+		if n := p.Plan.Namespaces; n.User != test.user || n.PID != (test.host.Cgroup.Parent == "") || n.PID == (p.Plan.Cgroup != nil) || !slices.Equal(gaps, test.gaps) {
 			t.Errorf("%s: %+v, gaps %q, want %q", test.name, n, gaps, test.gaps)
 		}
 	}

@@ -33,6 +33,9 @@ func ScriptGaps(p *bwrap.Plan) []Gap {
 	lack(len(p.Sysctl) > 0, "linux.sysctl", "bubblewrap sets none")
 	lack(p.Namespaces.Domainname != "", "domainname", "bubblewrap sets none")
 	lack(proc.StopSignal != "SIGTERM", "annotations[org.opencontainers.image.stopSignal]", "signals end bubblewrap, and the sandbox with it")
+	for _, j := range p.Namespaces.Join {
+		lack(true, j.Field, fmt.Sprintf("bubblewrap joins no %s namespace: a new one is made", j.Kind))
+	}
 	for _, l := range proc.Rlimits {
 		weak(true, "process.rlimits["+l.Type+"]", "bubblewrap sets no limits")
 	}
@@ -47,10 +50,15 @@ func ScriptGaps(p *bwrap.Plan) []Gap {
 }
 
 // ForScript is the plan with what ScriptGaps has named replaced: too many
-// store paths by the whole store.
+// store paths by the whole store, a namespace that is joined by a new one.
 func ForScript(p *bwrap.Plan) *bwrap.Plan {
 	out := *p
 	out.Steps = nil
+	n := &out.Namespaces
+	for _, j := range n.Join {
+		*map[string]*bool{"network": &n.Net, "ipc": &n.IPC, "uts": &n.UTS, "cgroup": &n.Cgroup, "pid": &n.PID}[j.Kind] = true
+	}
+	n.Join = nil
 	for _, s := range p.Steps {
 		if c, ok := s.Op.(bwrap.Closure); ok && len(c.Paths) > maxScriptPaths {
 			s.Op = bwrap.Bind{Src: StoreDir, Dst: c.Dst, ReadOnly: true}

@@ -15,15 +15,24 @@ func TestScriptGapsCanBeAllowed(t *testing.T) {
 			Rlimits: []bwrap.Rlimit{{Type: "RLIMIT_NOFILE"}}, UID: 1,
 		},
 		Sysctl:     []bwrap.Sysctl{{}},
-		Namespaces: bwrap.Namespaces{Domainname: "x"},
+		Namespaces: bwrap.Namespaces{Domainname: "x", Join: []bwrap.Join{{Kind: "pid", Field: "linux.namespaces[0].path"}}},
 		Steps:      []bwrap.Step{{Op: bwrap.Closure{Dst: StoreDir, Paths: make([]bwrap.StorePath, maxScriptPaths+1)}}},
 	})
-	if len(gaps) != 10 {
+	if len(gaps) != 11 {
 		t.Errorf("%d gaps, want one of each kind: %v", len(gaps), gaps)
 	}
 	for _, g := range gaps {
 		if err := (GapFields{g.Field}).Check(); err != nil || !(GapFields{g.Field}).Has(g) {
 			t.Errorf("%s: %v", g.Field, err)
 		}
+	}
+}
+
+// TestScriptJoins: what a script can't join is new in it.
+func TestScriptJoins(t *testing.T) {
+	p := &bwrap.Plan{Namespaces: bwrap.Namespaces{IPC: true, Join: []bwrap.Join{{Kind: "network", Path: "/n"}, {Kind: "pid", Path: "/p"}}}}
+	n := ForScript(p).Namespaces
+	if !n.Net || !n.PID || !n.IPC || n.UTS || n.Join != nil || p.Namespaces.Net || p.Namespaces.PID {
+		t.Errorf("%+v, and the plan %+v", n, p.Namespaces)
 	}
 }

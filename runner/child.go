@@ -13,11 +13,12 @@ import (
 // The words that make this program a part of a sandbox instead of a command
 // line tool. Main looks for them.
 const (
-	initWord  = "__init"
-	stageWord = "__stage"
-	enterWord = "__enter"
-	reapWord  = "__reap"
-	pastaWord = "__pasta"
+	initWord   = "__init"
+	stageWord  = "__stage"
+	enterWord  = "__enter"
+	reapWord   = "__reap"
+	pastaWord  = "__pasta"
+	wardenWord = "__warden"
 )
 
 // Main is to be called first in main, with os.Args: when the program was
@@ -45,6 +46,8 @@ func Main(args []string) (own []string, inside *Inside) {
 		return own, inside
 	case pastaWord:
 		os.Exit(pastaMain(args[2:]))
+	case wardenWord:
+		os.Exit(wardenMain(args[2:]))
 	}
 	return args, nil
 }

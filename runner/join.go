@@ -9,9 +9,38 @@ import (
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
-// joinKinds are the namespaces that a thread can enter by itself.
+// joinKinds are the namespaces that can be joined. A thread can enter all by
+// itself but that of processes, which is bubblewrap's to enter.
 var joinKinds = map[string]int{
 	"network": unix.CLONE_NEWNET, "ipc": unix.CLONE_NEWIPC, "uts": unix.CLONE_NEWUTS, "cgroup": unix.CLONE_NEWCGROUP,
+	"pid": unix.CLONE_NEWPID,
+}
+
+// remedyJoinPID is for a pid namespace that can't be joined.
+const remedyJoinPID = "a process has to live in it, and it has to be oci2bwrap's own or one below that"
+
+// joined gives the namespace of the kind that is to be joined, nil for none.
+func joined(joins []bwrap.Join, kind string) *bwrap.Join {
+	for i := range joins {
+		if joins[i].Kind == kind {
+			return &joins[i]
+		}
+	}
+	return nil
+}
+
+// openNamespace opens the namespace, which has to be one of its kind.
+func openNamespace(j bwrap.Join) (*os.File, error) {
+	f, err := os.Open(j.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.Field, err)
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil || kind != joinKinds[j.Kind] {
+		f.Close()
+		return nil, fmt.Errorf("%s: %q is no %s namespace", j.Field, j.Path, j.Kind)
+	}
+	return f, nil
 }
 
 // join enters the namespaces with the calling thread: bubblewrap is born in
@@ -19,18 +48,17 @@ var joinKinds = map[string]int{
 func join(joins []bwrap.Join) error {
 	files := make([]*os.File, len(joins))
 	for i, j := range joins {
-		f, err := os.Open(j.Path)
+		f, err := openNamespace(j)
 		if err != nil {
-			return fmt.Errorf("%s: %w", j.Field, err)
+			return err
 		}
 		defer f.Close()
-		kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
-		if err != nil || kind != joinKinds[j.Kind] {
-			return fmt.Errorf("%s: %q is no %s namespace", j.Field, j.Path, j.Kind)
-		}
 		files[i] = f
 	}
 	for i, j := range joins {
+		if j.Kind == "pid" {
+			continue
+		}
 		if err := unix.Setns(int(files[i].Fd()), joinKinds[j.Kind]); err != nil {
 			return fmt.Errorf("%s: join %q: %w", j.Field, j.Path, err)
 		}

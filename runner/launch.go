@@ -36,6 +36,8 @@ type launch struct {
 
 	maps *lateMaps
 
+	pidns *bwrap.Join // the pid namespace that is joined; nil for the sandbox's own
+
 	text strings.Builder // what bubblewrap says before the init takes its stderr over
 	read chan struct{}   // closed when all of it has been read
 }
@@ -84,6 +86,14 @@ func newLaunch(c Config) (_ *launch, err error) {
 		}
 		words = append(words, more...)
 	}
+	if j := joined(c.Command.Join, "pid"); j != nil {
+		number, err := l.pass(openNamespace(*j))
+		if err != nil {
+			return nil, err
+		}
+		l.pidns = j
+		words = append(words, "--pidns", strconv.Itoa(number))
+	}
 	args, err := l.pass(memfd("args", []byte(strings.Join(words, "\x00")+"\x00")))
 	if err != nil {
 		return nil, err
@@ -93,7 +103,7 @@ func newLaunch(c Config) (_ *launch, err error) {
 		return nil, err
 	}
 	argv := []string{c.Bwrap, "--args", strconv.Itoa(args), "--", "/proc/self/fd/" + strconv.Itoa(self), initWord, strconv.Itoa(spec)}
-	if proc := foreignProc(); c.Command.Stage != nil && (proc || !c.Real) {
+	if proc := foreignProc() && l.pidns == nil; c.Command.Stage != nil && (proc || !c.Real) {
 		if argv, err = l.stageArgv(argv, proc); err != nil {
 			return nil, err
 		}
@@ -210,10 +220,14 @@ func stageFile(spec *stageSpec) (*os.File, error) {
 // attributes puts bubblewrap into a session of its own, so that a terminal's
 // signals come to us alone, and into a pid namespace of its own: its death,
 // which ours brings about, ends everything in the sandbox, also a command
-// that has cleared its parent-death signal by changing its ids.
+// that has cleared its parent-death signal by changing its ids. Where a pid
+// namespace is joined there is none around it, for the kernel lets a process
+// join none but those below its own: then there is a control group, and a
+// warden.
 func (l *launch) attributes() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	switch {
+	case l.pidns != nil:
 	case l.Real:
 		a.Cloneflags = unix.CLONE_NEWPID
 	case l.Private:
@@ -234,25 +248,23 @@ func (l *launch) start(s *Sandbox) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		// What the caller has open is not for the sandbox.
+		unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 		err := l.enterStage()
 		if err == nil {
 			err = join(l.Command.Join)
 		}
-		if err == nil && l.Command.Cgroup != nil {
-			if s.cgroup, err = makeCgroup(l.Command.Cgroup); err == nil {
-				l.attr.UseCgroupFD, l.attr.CgroupFD = true, int(s.cgroup.Fd())
-			}
+		if err == nil {
+			err = l.enterCgroup(s)
 		}
 		if err == nil {
-			// What the caller has open is not for the sandbox.
-			unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 			err = s.fork(l)
 		}
 		if err == nil && l.maps != nil {
 			go l.maps.write(s)
 		}
 		if err != nil {
-			removeCgroup(s.cgroup)
+			s.leaveCgroup()
 			started <- l.explain(err)
 			return
 		}

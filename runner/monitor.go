@@ -36,14 +36,15 @@ func (s *Sandbox) reap() {
 		if err != nil {
 			s.reason = fmt.Errorf("wait for bubblewrap: %w", err)
 		}
-		removeCgroup(s.cgroup)
+		s.leaveCgroup()
 		close(s.ended)
 		return
 	}
 }
 
 // kill ends bubblewrap, and with it everything in the sandbox: it is pid 1 of
-// a namespace around it, or the sandbox has asked to go with it.
+// a namespace around it, or the sandbox has asked to go with it, or what is
+// left is ended when bubblewrap has been waited for.
 func (s *Sandbox) kill() {
 	s.fds.Lock()
 	defer s.fds.Unlock()
@@ -67,6 +68,10 @@ func (l *launch) failure(s *Sandbox) error {
 	}
 	if text == "" {
 		text = fmt.Sprintf("ended before the sandbox stood, with status %d", s.status.ExitStatus())
+	}
+	// The process in between may be what failed, and what was waited for.
+	if l.pidns != nil && (strings.Contains(text, "pidns failed") || strings.Contains(text, "pid socket")) {
+		return &Error{Msg: fmt.Sprintf("%s: join %q: %s", l.pidns.Field, l.pidns.Path, text), Remedy: remedyJoinPID}
 	}
 	if strings.HasPrefix(text, "stage:") || strings.HasPrefix(text, "init:") || strings.HasPrefix(text, "bwrap:") {
 		return &Error{Msg: text, Remedy: remedy(text)}

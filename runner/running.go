@@ -58,6 +58,9 @@ func readRecord(pid int) (*record, error) {
 	if own, theirs := namespace("self", "pid"), namespace(strconv.Itoa(pid), "pid"); theirs != 0 && own != theirs {
 		return nil, nil
 	}
+	if inSandboxGroup(pid) && !inSandboxGroup(os.Getpid()) {
+		return nil, nil
+	}
 	if uid, err := effectiveUID(pid); err != nil || uid != os.Geteuid() && !isEntered(pid) {
 		return nil, &Error{Msg: fmt.Sprintf("process %d belongs to uid %d", pid, uid), Remedy: "only its own user can enter a sandbox"}
 	}

@@ -58,6 +58,7 @@ type Sandbox struct {
 	relay   *Relay   // of that terminal, once there is one
 
 	cgroup  *os.File  // its own; nil without one
+	warden  *warden   // of that, in a pid namespace that is not the sandbox's own
 	state   []byte    // for the hooks in the sandbox; nil without any
 	start   uint64    // when the kernel started the command's process
 	init    *initSpec // what the init was told

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,10 +92,14 @@ func parseSize(flag, s string) (int64, error) {
 	return n * factor, nil
 }
 
-// lookForCgroup tells where the limits of the Spec could be set.
+// lookForCgroup tells where the limits of the Spec could be set, and the
+// processes be held together that have no pid namespace of their own.
 func lookForCgroup(h *convert.Host, s *specs.Spec) {
 	files, controllers := convert.Limits(s)
-	if len(files) == 0 {
+	joins := slices.ContainsFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == specs.PIDNamespace && ns.Path != ""
+	})
+	if len(files) == 0 && !joins {
 		return
 	}
 	dir, lacking, err := runner.FindCgroup(controllers)

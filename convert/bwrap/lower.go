@@ -302,7 +302,9 @@ func (l *lowering) process(p *Plan) {
 	}
 	l.add("--clearenv")
 	l.add("--chdir", "/")
-	l.add("--as-pid-1")
+	if p.Namespaces.PID {
+		l.add("--as-pid-1")
+	}
 	l.add("--new-session")
 	l.add("--die-with-parent")
 	if s := p.Process.Seccomp; s != nil && l.Reading { // else the init installs it

@@ -128,8 +128,9 @@ type Namespaces struct {
 	UIDMap []IDMapping `json:"uidMap,omitempty"`
 	GIDMap []IDMapping `json:"gidMap,omitempty"`
 
-	// Join are those that are entered before bubblewrap is started, instead of
-	// new ones.
+	// Join are those that are entered before bubblewrap is started, or by it,
+	// instead of new ones. Where one is of processes, the sandbox's are ended by
+	// their control group, which the plan has.
 	Join []Join `json:"join,omitempty"`
 
 	Hostname string `json:"hostname,omitempty"` // needs UTS
@@ -151,8 +152,8 @@ type IDMapping struct {
 	Size    uint32 `json:"size"`
 }
 
-// Join is a namespace of the host's. Kind is "network", "ipc", "uts" or
-// "cgroup"; Field is the place in the Spec, for messages.
+// Join is a namespace of the host's. Kind is "network", "ipc", "uts", "cgroup"
+// or "pid", the Spec's words; Field is the place there, for messages.
 type Join struct {
 	Kind  string `json:"kind"`
 	Path  string `json:"path"`
@@ -160,7 +161,7 @@ type Join struct {
 }
 
 // CgroupLimits is a control group of version 2 to be made below Parent, a
-// directory of the host's, and removed at the end.
+// directory of the host's, and removed at the end. Files may be empty.
 type CgroupLimits struct {
 	Parent string       `json:"parent"`
 	Files  []CgroupFile `json:"files"`

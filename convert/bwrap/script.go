@@ -117,7 +117,7 @@ func (l *lowering) scriptProcess(p *Plan) {
 		l.add("--setenv", name, value)
 	}
 	l.add("--chdir", p.Process.Cwd)
-	if !p.Process.Init { // else bubblewrap's own process 1 reaps
+	if !p.Process.Init && p.Namespaces.PID { // else bubblewrap's own process 1 reaps
 		l.add("--as-pid-1")
 	}
 	l.add("--new-session")

@@ -53,6 +53,9 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 2 && tool(os.Args[1], os.Args[2], os.Args[3:]) {
+		return
+	}
 	if len(os.Args) > 1 {
 		fmt.Println(verdict(attack{os.Args[1], named()[os.Args[1]]}, t))
 		return
