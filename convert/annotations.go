@@ -47,6 +47,8 @@ func (c *conversion) annotations() {
 	set("stopSignal", stop)
 	set("exposedPorts", strings.Join(slices.Sorted(maps.Keys(cfg.ExposedPorts)), ","))
 	maps.Copy(a, cfg.Labels)
+	maps.Copy(a, c.o.Labels)
+	maps.Copy(a, c.o.Annotations)
 	if len(a) > 0 {
 		c.res.Spec.Annotations = a
 	}

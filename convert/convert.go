@@ -18,6 +18,7 @@ type Options struct {
 	Command    []string // replaces Cmd when not nil
 	Entrypoint []string // replaces Entrypoint and drops Cmd when not nil; empty clears it
 	Env        []string // NAME=VALUE, after the image's, last wins
+	UnsetEnv   []string // names of the image's variables, and of those that are added, to be left out; "*" is all
 	Workdir    string   // replaces WorkingDir
 	User       string   // replaces User, same syntax
 	Groups     []string // more groups of the user, by name or number
@@ -25,6 +26,7 @@ type Options struct {
 	Network    Network
 	AddHosts   []HostEntry // --add-host
 	NoHosts    bool        // the image keeps its own /etc/hosts
+	NoHostname bool        // and its own /etc/hostname
 	DNS        []string    // name servers instead of the host's; "none" alone keeps the image's resolv.conf
 	DNSSearch  []string    // instead of the host's; "." is none
 	DNSOptions []string    // instead of the host's
@@ -40,9 +42,14 @@ type Options struct {
 	Sysctl       []Sysctl     // --sysctl
 	ImageVolumes ImageVolumes // --volumes
 	Writable     bool         // a root that may be written; the writes vanish
-	Terminal     bool
-	Term         string // TERM of a Terminal; "xterm" where empty
-	StopSignal   string // replaces StopSignal
+	NoScratch    bool         // /tmp, /run and /var of a read-only root are read-only too
+	ShmSize      int64        // bytes of /dev/shm; 64 MiB where 0
+
+	Labels      map[string]string // over the image's
+	Annotations map[string]string // of the Spec, over all labels
+	Terminal    bool
+	Term        string // TERM of a Terminal; "xterm" where empty
+	StopSignal  string // replaces StopSignal
 
 	Rlimits     []specs.POSIXRlimit // --ulimit; what is not named is the caller's
 	Umask       *uint32             // 0022 where nil

@@ -33,7 +33,9 @@ func (c *conversion) etcFiles(l *mountList) {
 	if !c.o.NoHosts {
 		put("/etc/hosts", c.hosts())
 	}
-	put("/etc/hostname", []byte(c.res.Spec.Hostname+"\n"))
+	if !c.o.NoHostname {
+		put("/etc/hostname", []byte(c.res.Spec.Hostname+"\n"))
+	}
 	if c.o.Network == NetworkPasta {
 		c.res.Pasta = c.pastaArgs(resolvConf)
 	} else if len(c.o.Publish) > 0 {

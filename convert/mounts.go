@@ -2,6 +2,7 @@ package convert
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -27,9 +28,12 @@ func (l *mountList) put(m specs.Mount, origin string) {
 func (c *conversion) mounts() {
 	l := &mountList{mounts: map[string]specs.Mount{}, origin: map[string]string{}}
 	for _, m := range kernelMounts(c.ordinary() && c.o.Network == NetworkHost, !c.single() && c.host.hasGID(5)) {
+		if m.Destination == "/dev/shm" && c.o.ShmSize > 0 {
+			m.Options[len(m.Options)-1] = fmt.Sprintf("size=%d", c.o.ShmSize)
+		}
 		l.put(m, "default")
 	}
-	if !c.o.Writable {
+	if !c.o.Writable && !c.o.NoScratch {
 		// podman's, but with all of /var.
 		for _, dst := range []string{"/tmp", "/run", "/var"} {
 			l.put(c.scratch(dst), "default (read-only root)")

@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -56,9 +57,18 @@ func (e *environ) set(name, entry string) {
 // one name the last wins, at the place of the first.
 func (c *conversion) env() *environ {
 	e := &environ{at: map[string]int{}}
-	c.addEnv(e, "config.Env", c.img.Config.Env)
+	c.addEnv(e, "config.Env", slices.DeleteFunc(slices.Clone(c.img.Config.Env), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return c.unset(name)
+	}))
 	c.addEnv(e, "--env", c.o.Env)
 	return e
+}
+
+// unset says that a variable is to be left out, unless a flag sets it. Of all
+// that are left out HOME and HOSTNAME are not, as with podman.
+func (c *conversion) unset(name string) bool {
+	return slices.Contains(c.o.UnsetEnv, name) || slices.Contains(c.o.UnsetEnv, "*")
 }
 
 func (c *conversion) addEnv(e *environ, source string, entries []string) {
@@ -92,7 +102,7 @@ func (c *conversion) defaultEnv(e *environ, u user) {
 		{"TERM", term},
 		{"container", "oci2bwrap"},
 	} {
-		if _, ok := e.at[v[0]]; ok {
+		if _, ok := e.at[v[0]]; ok || c.unset(v[0]) && v[0] != "HOME" && v[0] != "HOSTNAME" {
 			continue
 		}
 		e.set(v[0], v[0]+"="+v[1])

@@ -44,6 +44,11 @@ type containerFlags struct {
 	mountFlags
 	env        []string
 	envFiles   []string
+	unsetEnv   []string
+	unsetAll   bool
+	labels     []string
+	labelFiles []string
+	annotation []string
 	workdir    string
 	user       string
 	entrypoint string
@@ -62,9 +67,15 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 	f.usernsFlags.AddFlags(fs)
 	f.storeFlags.AddFlags(fs)
 	f.mountFlags.AddFlags(fs)
+	fs.SetNormalizeFunc(podmanAlias)
 	fs.SetInterspersed(false) // what follows IMAGE belongs to the command
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set `NAME=VALUE`, or take NAME from the caller's environment")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from `file`, one a line")
+	fs.StringArrayVar(&f.unsetEnv, "unsetenv", nil, "leave the image's variable `NAME` out")
+	fs.BoolVar(&f.unsetAll, "unsetenv-all", false, "leave all of the image's variables out")
+	fs.StringArrayVarP(&f.labels, "label", "l", nil, "`NAME=VALUE` for the annotations, over the image's label of that name")
+	fs.StringArrayVar(&f.labelFiles, "label-file", nil, "read labels from `file`, one a line")
+	fs.StringArrayVar(&f.annotation, "annotation", nil, "`NAME=VALUE` for the annotations of the Spec")
 	fs.StringVarP(&f.workdir, "workdir", "w", "", "working `directory`")
 	fs.StringVarP(&f.user, "user", "u", "", "`user[:group]`, by name or number")
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "`command` or JSON array instead of the image's entrypoint; drops its Cmd")
@@ -74,12 +85,7 @@ func (f *containerFlags) AddFlags(fs *pflag.FlagSet) {
 
 	// podman's, so that a command line can be carried over.
 	fs.Bool("rm", false, "accepted: nothing is ever kept")
-	fs.BoolP("detach", "d", false, "")
-	fs.String("name", "", "")
-	fs.String("pull", "", "")
-	for _, name := range []string{"detach", "name", "pull"} {
-		fs.Lookup(name).Hidden = true
-	}
+	addPodmanFlags(fs)
 }
 
 // check refuses what flags alone show to be wrong.
@@ -87,14 +93,8 @@ func (f *containerFlags) check() error {
 	if err := convert.GapFields(f.allowGaps).Check(); err != nil {
 		return fmt.Errorf("--allow-gap: %w", err)
 	}
-	for _, refused := range []struct{ name, why, hint string }{
-		{"detach", "-d: there is no daemon to leave a sandbox with", "use the shell's &, or a service manager"},
-		{"name", "--name: a sandbox has no name, it lives as long as the command", "leave it out"},
-		{"pull", "--pull: nothing is fetched from a registry", "crane pull --format=oci or skopeo copy writes an image directory"},
-	} {
-		if f.flags.Changed(refused.name) {
-			return &hinted{errors.New(refused.why), refused.hint}
-		}
+	if err := checkPodmanFlags(f.flags); err != nil {
+		return err
 	}
 	if strings.HasPrefix(f.entrypoint, "[") && !json.Valid([]byte(f.entrypoint)) {
 		return fmt.Errorf("--entrypoint: %q begins like a JSON array and is none", f.entrypoint)

@@ -20,6 +20,8 @@ type mountFlags struct {
 	imageVolumes string
 	sysctls      []string
 	readOnly     bool
+	scratch      bool
+	shmSize      string
 	writable     bool
 	upperDir     string
 
@@ -33,6 +35,10 @@ func (f *mountFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "a directory in memory, with what the image has there, or empty with notmpcopyup: `DST[:size=N,mode=M,...]`")
 	fs.StringArrayVar(&f.devices, "device", nil, "a device of the host, or a directory of them: `SRC[:DST][:rwm]`")
 	fs.StringVar(&f.imageVolumes, "volumes", "seed", "the image's volumes: `seed` with what the image has there, empty, or ignore")
+	fs.Var(&imageVolume{to: &f.imageVolumes}, "image-volume", "")
+	fs.Lookup("image-volume").Hidden = true // podman's words for --volumes
+	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm: `BYTES[bkmg]` (default: 64m)")
+	fs.BoolVar(&f.scratch, "read-only-tmpfs", true, "/tmp, /run and /var of a read-only root can be written to")
 	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "set `NAME=VALUE` in the sandbox's own namespaces")
 	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
 	fs.BoolVar(&f.writable, "writable", false, "the root can be written to; the writes vanish at exit")
@@ -60,6 +66,13 @@ func (f *mountFlags) wantsWritable() bool { return f.writable || !f.readOnly || 
 // options fills in what convert takes.
 func (f *mountFlags) options(o *convert.Options) error {
 	o.Writable, o.ImageVolumes = f.wantsWritable(), convert.ImageVolumes(f.imageVolumes)
+	o.NoScratch = !f.scratch
+	if f.shmSize != "" {
+		var err error
+		if o.ShmSize, err = parseSize("--shm-size", f.shmSize); err != nil {
+			return err
+		}
+	}
 	for _, v := range f.volumes {
 		volume, err := parseVolume(v)
 		if err != nil {
@@ -97,5 +110,26 @@ func (f *mountFlags) options(o *convert.Options) error {
 		}
 		o.Sysctl = append(o.Sysctl, convert.Sysctl{Name: name, Value: value})
 	}
+	return nil
+}
+
+// imageVolume is --image-volume: podman's words for --volumes. Its volumes
+// start with what the image has there, those in memory empty.
+type imageVolume struct {
+	to   *string
+	word string
+}
+
+func (v *imageVolume) String() string { return v.word }
+func (v *imageVolume) Type() string   { return "string" }
+
+func (v *imageVolume) Set(s string) error {
+	word := map[string]convert.ImageVolumes{
+		"anonymous": convert.SeedVolumes, "bind": convert.SeedVolumes, "tmpfs": convert.EmptyVolumes, "ignore": convert.IgnoreVolumes,
+	}[s]
+	if word == "" {
+		return errors.New("not supported (has: anonymous, bind, tmpfs, ignore)")
+	}
+	*v.to, v.word = string(word), s
 	return nil
 }

@@ -21,49 +21,29 @@ type networkFlags struct {
 	hostname   string
 	addHosts   []string
 	noHosts    bool
+	noHostname bool
 	dns        []string
 	dnsSearch  []string
 	dnsOptions []string
 	publish    []string
-
-	networkSet *pflag.FlagSet
 }
 
 func (f *networkFlags) AddFlags(fs *pflag.FlagSet) {
-	f.networkSet = fs
 	fs.StringVar(&f.network, "network", "host", "`host`, none, or pasta[:OPTION,...]: one of its own that pasta connects to the host's")
-	fs.StringVar(&f.hostname, "hostname", "", "host `name` in the sandbox")
+	fs.Bool("help", false, "help for this command") // -h is podman's --hostname
+	fs.StringVarP(&f.hostname, "hostname", "h", "", "host `name` in the sandbox")
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "a line of /etc/hosts: `NAME:IP`; the IP host-gateway is the host's")
 	fs.BoolVar(&f.noHosts, "no-hosts", false, "leave the image its own /etc/hosts")
+	fs.BoolVar(&f.noHostname, "no-hostname", false, "leave the image its own /etc/hostname")
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server `IP` instead of the host's; none leaves the image its own /etc/resolv.conf")
 	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "search `domain` instead of the host's; . is none")
 	fs.StringArrayVar(&f.dnsOptions, "dns-option", nil, "resolver `option` instead of the host's")
+	fs.StringArray("expose", nil, "accepted: a `port` that the command listens on; nothing is opened by it")
 	fs.StringArrayVarP(&f.publish, "publish", "p", nil, "with pasta, lead ports of the host's to the sandbox's: `[IP:]HOST:CONTAINER[/udp]`, ranges too")
-
-	fs.BoolP("publish-all", "P", false, "")
-	fs.Lookup("publish-all").Hidden = true
-	for _, r := range refusedNetworkFlags[1:] {
-		fs.StringArray(r.name, nil, "")
-		fs.Lookup(r.name).Hidden = true
-	}
-}
-
-// refusedNetworkFlags are podman's for networks that it keeps.
-var refusedNetworkFlags = [...]struct{ name, why, hint string }{
-	{"publish-all", "-P: it would take free ports of the host's, and nobody could ask which", "name each: -p HOST:CONTAINER"},
-	{"ip", "--ip: there is no network that addresses are given out in", "--network pasta:-a,ADDRESS chooses the address in a network of pasta's"},
-	{"ip6", "--ip6: there is no network that addresses are given out in", "--network pasta:-a,ADDRESS chooses the address in a network of pasta's"},
-	{"mac-address", "--mac-address: there is no network for it to be known in", "--network pasta:--ns-mac-addr,ADDRESS where pasta has that option"},
-	{"network-alias", "--network-alias: there is no network with names of its own", "--add-host NAME:IP makes a name known"},
 }
 
 // check refuses what flags alone show to be wrong.
 func (f *networkFlags) check() error {
-	for _, r := range refusedNetworkFlags {
-		if f.networkSet.Changed(r.name) {
-			return &hinted{errors.New(r.why), r.hint}
-		}
-	}
 	kind, _, _ := strings.Cut(f.network, ":")
 	switch {
 	case f.network == "host", f.network == "none", kind == "pasta":
@@ -83,7 +63,7 @@ func (f *networkFlags) check() error {
 
 // options fills in what convert takes.
 func (f *networkFlags) options(o *convert.Options) error {
-	o.Hostname, o.NoHosts = f.hostname, f.noHosts
+	o.Hostname, o.NoHosts, o.NoHostname = f.hostname, f.noHosts, f.noHostname
 	o.DNS, o.DNSSearch, o.DNSOptions = f.dns, f.dnsSearch, f.dnsOptions
 	kind, options, given := strings.Cut(f.network, ":")
 	switch kind {

@@ -27,9 +27,15 @@ func (f *containerFlags) options(command []string) (convert.Options, error) {
 	for _, file := range f.envFiles {
 		env, err := readEnvFile(file)
 		if err != nil {
-			return o, err
+			return o, fmt.Errorf("--env-file: %w", err)
 		}
 		o.Env = append(o.Env, env...)
+	}
+	if o.UnsetEnv = f.unsetEnv; f.unsetAll {
+		o.UnsetEnv = append(o.UnsetEnv, "*")
+	}
+	if err := f.annotations(&o); err != nil {
+		return o, err
 	}
 	for _, e := range f.env {
 		if v, ok := envOf(e); ok {
@@ -55,6 +61,33 @@ func parseEntrypoint(s string) []string {
 	return []string{s}
 }
 
+// annotations carries --label, --label-file and --annotation over.
+func (f *containerFlags) annotations(o *convert.Options) error {
+	labels := []string{}
+	for _, file := range f.labelFiles {
+		lines, err := readLines(file)
+		if err != nil {
+			return fmt.Errorf("--label-file: %w", err)
+		}
+		labels = append(labels, lines...)
+	}
+	for _, set := range []struct {
+		flag    string
+		entries []string
+		to      *map[string]string
+	}{{"--label", append(labels, f.labels...), &o.Labels}, {"--annotation", f.annotation, &o.Annotations}} {
+		*set.to = map[string]string{}
+		for _, e := range set.entries {
+			name, value, ok := strings.Cut(e, "=")
+			if name == "" || !ok && set.flag == "--annotation" {
+				return fmt.Errorf("%s: %q is not NAME=VALUE", set.flag, e)
+			}
+			(*set.to)[name] = value
+		}
+	}
+	return nil
+}
+
 // envOf reads NAME=VALUE, or takes NAME from the caller; one that the caller
 // does not have is left out, as podman does.
 func envOf(s string) (string, bool) {
@@ -65,25 +98,38 @@ func envOf(s string) (string, bool) {
 	return s + "=" + v, ok
 }
 
-// readEnvFile reads one variable a line. Empty lines and those that begin
-// with # are passed over; values are taken as they stand, quotes included.
+// readEnvFile reads one variable a line; values are taken as they stand,
+// quotes included.
 func readEnvFile(file string) ([]string, error) {
-	data, err := os.ReadFile(file)
+	lines, err := readLines(file)
 	if err != nil {
-		return nil, fmt.Errorf("--env-file: %w", err)
+		return nil, err
 	}
 	var env []string
-	for i, line := range strings.Split(string(data), "\n") {
-		line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
-		if line == "" || line[0] == '#' {
-			continue
-		}
+	for _, line := range lines {
 		if strings.HasPrefix(line, "=") {
-			return nil, fmt.Errorf("--env-file: %s:%d: no variable name", file, i+1)
+			return nil, fmt.Errorf("%s: no variable name in %q", file, line)
 		}
 		if v, ok := envOf(line); ok {
 			env = append(env, v)
 		}
 	}
 	return env, nil
+}
+
+// readLines gives the lines of a file without those that are empty or begin
+// with #.
+func readLines(file string) ([]string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.SplitSeq(string(data), "\n") {
+		line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
+		if line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
 }

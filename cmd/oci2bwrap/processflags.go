@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -22,6 +21,7 @@ type processFlags struct {
 	oomScoreAdj int
 	stopSignal  string
 	stopTimeout int
+	timeLimit   uint
 
 	flags *pflag.FlagSet
 }
@@ -35,34 +35,14 @@ func (f *processFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "from -1000 to 1000, how early the kernel kills it for memory (default: the caller's)")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "`signal` that SIGTERM becomes (default: the image's, else SIGTERM)")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "`seconds` from the stop signal to SIGKILL; -1 waits for ever")
+	fs.UintVar(&f.timeLimit, "timeout", 0, "kill the command after so many `seconds`; 0 is never")
 
 	// podman's, so that a command line can be carried over.
 	fs.BoolP("interactive", "i", false, "accepted: stdin is always the caller's")
-	for _, r := range refusedProcessFlags {
-		if r.name == "sig-proxy" {
-			fs.Bool(r.name, true, "")
-		} else {
-			fs.StringArrayP(r.name, r.short, nil, "")
-		}
-		fs.Lookup(r.name).Hidden = true
-	}
-}
-
-// refusedProcessFlags are podman's for a container that goes on without its
-// caller.
-var refusedProcessFlags = [...]struct{ name, short, why, hint string }{
-	{"attach", "a", "-a: the command has the caller's stdin, stdout and stderr, and there is no choosing", "leave it out, and redirect what you do not want"},
-	{"detach-keys", "", "--detach-keys: a sandbox lives as long as its caller and can't be detached from", "leave it out, or run oci2bwrap in tmux or screen"},
-	{"sig-proxy", "", "--sig-proxy: signals always reach the command", "leave it out"},
 }
 
 // check refuses what flags alone show to be wrong.
 func (f *processFlags) check() error {
-	for _, r := range refusedProcessFlags {
-		if f.flags.Changed(r.name) {
-			return &hinted{errors.New(r.why), r.hint}
-		}
-	}
 	if f.stopTimeout < -1 {
 		return fmt.Errorf("--stop-timeout: %d is neither a number of seconds nor -1", f.stopTimeout)
 	}

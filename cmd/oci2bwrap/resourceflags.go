@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -16,11 +17,17 @@ import (
 
 // resourceFlags limit what the sandbox may use, through a control group.
 type resourceFlags struct {
-	memory     string
-	memorySwap string
-	cpus       float64
-	cpuset     string
-	pidsLimit  int64
+	memory            string
+	memorySwap        string
+	memoryReservation string
+	cpus              float64
+	cpuShares         uint64
+	cpuPeriod         uint64
+	cpuQuota          int64
+	cpuset            string
+	cpusetMems        string
+	blkioWeight       uint16
+	pidsLimit         int64
 
 	resourceSet *pflag.FlagSet
 }
@@ -28,9 +35,15 @@ type resourceFlags struct {
 func (f *resourceFlags) AddFlags(fs *pflag.FlagSet) {
 	f.resourceSet = fs
 	fs.StringVarP(&f.memory, "memory", "m", "", "memory limit: `BYTES[bkmg]`; the limits need a control group v2 that is the caller's")
-	fs.StringVar(&f.memorySwap, "memory-swap", "", "limit of memory and swap together: `BYTES[bkmg]`")
+	fs.StringVar(&f.memorySwap, "memory-swap", "", "limit of memory and swap together: `BYTES[bkmg]`; -1 is none for swap")
+	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "memory that is taken from it last: `BYTES[bkmg]`")
 	fs.Float64Var(&f.cpus, "cpus", 0, "`number` of CPUs, parts of one too")
+	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "`weight` beside other control groups, 1024 is the usual one")
+	fs.Uint64Var(&f.cpuPeriod, "cpu-period", 0, "`microseconds` that --cpu-quota is given anew in (default: 100000)")
+	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "`microseconds` of CPU time a period")
 	fs.StringVar(&f.cpuset, "cpuset-cpus", "", "the CPUs to run on: `0-3,5`")
+	fs.StringVar(&f.cpusetMems, "cpuset-mems", "", "the memory nodes to use: `0-3,5`")
+	fs.Uint16Var(&f.blkioWeight, "blkio-weight", 0, "`weight` of its input and output, from 10 to 1000")
 	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "`number` of processes and threads, bubblewrap's among them; -1 is no limit")
 }
 
@@ -44,36 +57,83 @@ func (f *resourceFlags) options(o *convert.Options) error {
 		}
 		r.Memory = &specs.LinuxMemory{Limit: &limit}
 	}
-	if f.memorySwap != "" {
-		swap, err := parseSize("--memory-swap", f.memorySwap)
+	if err := f.swap(r); err != nil {
+		return err
+	}
+	if f.memoryReservation != "" {
+		low, err := parseSize("--memory-reservation", f.memoryReservation)
 		if err != nil {
 			return err
 		}
-		if r.Memory == nil || swap < *r.Memory.Limit {
-			return fmt.Errorf("--memory-swap: %q is of memory and swap together, and needs a --memory that is no greater", f.memorySwap)
+		if r.Memory == nil {
+			r.Memory = &specs.LinuxMemory{}
 		}
-		r.Memory.Swap = &swap
+		r.Memory.Reservation = &low
 	}
-	if f.resourceSet.Changed("cpus") {
-		if f.cpus < 0.01 || f.cpus > 1e6 || math.IsNaN(f.cpus) {
-			return fmt.Errorf("--cpus: %v is not between 0.01 and 1000000", f.cpus)
-		}
-		period, quota := uint64(100000), int64(math.Round(f.cpus*100000))
-		r.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
+	if err := f.cpu(r); err != nil {
+		return err
 	}
-	if f.cpuset != "" {
-		if r.CPU == nil {
-			r.CPU = &specs.LinuxCPU{}
+	if f.resourceSet.Changed("blkio-weight") {
+		if f.blkioWeight < 10 || f.blkioWeight > 1000 {
+			return fmt.Errorf("--blkio-weight: %d is not between 10 and 1000", f.blkioWeight)
 		}
-		r.CPU.Cpus = f.cpuset
+		r.BlockIO = &specs.LinuxBlockIO{Weight: &f.blkioWeight}
 	}
 	if f.pidsLimit > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &f.pidsLimit}
 	} else if f.pidsLimit < -1 {
 		return fmt.Errorf("--pids-limit: %d is neither a number of processes nor -1", f.pidsLimit)
 	}
-	if r.Memory != nil || r.CPU != nil || r.Pids != nil {
+	if r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil {
 		o.Resources = r
+	}
+	return nil
+}
+
+// swap is --memory-swap, which is no good alone.
+func (f *resourceFlags) swap(r *specs.LinuxResources) error {
+	if f.memorySwap == "" {
+		return nil
+	}
+	swap := int64(-1)
+	if f.memorySwap != "-1" {
+		var err error
+		if swap, err = parseSize("--memory-swap", f.memorySwap); err != nil {
+			return err
+		}
+	}
+	if r.Memory == nil || swap >= 0 && swap < *r.Memory.Limit {
+		return &hinted{fmt.Errorf("--memory-swap: %q is of memory and swap together, and needs a --memory that is no greater", f.memorySwap), "add --memory BYTES"}
+	}
+	r.Memory.Swap = &swap
+	return nil
+}
+
+// cpu are the flags about CPUs.
+func (f *resourceFlags) cpu(r *specs.LinuxResources) error {
+	c := &specs.LinuxCPU{Cpus: f.cpuset, Mems: f.cpusetMems}
+	byTime := f.resourceSet.Changed("cpu-period") || f.resourceSet.Changed("cpu-quota")
+	if f.resourceSet.Changed("cpus") {
+		if byTime {
+			return &hinted{errors.New("--cpus: --cpu-period and --cpu-quota say the same otherwise"), "give --cpus alone"}
+		}
+		if f.cpus < 0.01 || f.cpus > 1e6 || math.IsNaN(f.cpus) {
+			return fmt.Errorf("--cpus: %v is not between 0.01 and 1000000", f.cpus)
+		}
+		period, quota := uint64(100000), int64(math.Round(f.cpus*100000))
+		c.Period, c.Quota = &period, &quota
+	}
+	if f.cpuPeriod > 0 {
+		c.Period = &f.cpuPeriod
+	}
+	if f.cpuQuota > 0 {
+		c.Quota = &f.cpuQuota
+	}
+	if f.cpuShares > 0 {
+		c.Shares = &f.cpuShares
+	}
+	if *c != (specs.LinuxCPU{}) {
+		r.CPU = c
 	}
 	return nil
 }

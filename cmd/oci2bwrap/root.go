@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -43,12 +41,7 @@ IMAGE is a path, recognised by its content:
 			return errors.New("no command given")
 		},
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if strings.Contains(err.Error(), " in -:") {
-			return &hinted{err, "an image of an archive on stdin is named behind a --: oci2bwrap run -- -:REF"}
-		}
-		return &hinted{err, fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
-	})
+	cmd.SetFlagErrorFunc(flagError)
 	for _, c := range commands {
 		// Flags take time to set up, and a start has none to lose: where one
 		// command is named, it is the only one.

@@ -81,6 +81,10 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err != nil {
 		return err
 	}
+	if n := f.timeLimit; n > 0 {
+		over := time.AfterFunc(time.Duration(n)*time.Second, func() { signals <- syscall.SIGKILL })
+		defer over.Stop()
+	}
 	var answer <-chan verdict
 	if s.health != nil {
 		s.health.sandbox = sandbox

@@ -84,6 +84,8 @@ func (f *securityFlags) options(o *convert.Options) error {
 				return fmt.Errorf("--security-opt seccomp: %w", err)
 			}
 			o.Seccomp = convert.Seccomp{Name: value, Profile: doc}
+		case opt == "systempaths=unconfined": // docker's
+			o.Unmask = append(o.Unmask, "ALL")
 		case name == "mask" && value != "":
 			o.Mask = append(o.Mask, strings.Split(value, ":")...)
 		case name == "unmask" && value != "":
