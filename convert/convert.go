@@ -122,6 +122,9 @@ type Host struct {
 	// Dir opens a view of a host directory that is bound into the container,
 	// so that destinations below it can be resolved.
 	Dir func(path string) (fs.ReadLinkFS, error)
+
+	// Over is the view of an overlay: the host directory upper on lower.
+	Over func(upper string, lower fs.ReadLinkFS) fs.ReadLinkFS
 }
 
 // Mapped is a user namespace that a sandbox is started from and stays in.

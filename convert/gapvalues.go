@@ -118,6 +118,12 @@ func (g *gapFinder) mountOptions(m specs.Mount) {
 	left := w.ignored
 	switch m.Type {
 	case "tmpfs", "devpts":
+	case "overlay":
+		for _, o := range w.data {
+			if key, _, _ := strings.Cut(o, "="); key != "lowerdir" && key != "upperdir" && key != "workdir" {
+				left = append(left, o)
+			}
+		}
 	case "proc":
 		for _, o := range w.data {
 			if key, _, _ := strings.Cut(o, "="); key == "hidepid" || key == "subset" {

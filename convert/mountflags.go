@@ -2,6 +2,7 @@ package convert
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,15 +31,10 @@ func (c *conversion) flagMounts(l *mountList) {
 			c.fault(flag, "source %q is not absolute", v.Source)
 			continue
 		}
-		options, err := c.volumeOptions(v, flag)
+		m, err := c.volume(v, dst, flag)
 		if err != nil {
 			c.fault(flag, "%q: %w", v.Destination, err)
 			continue
-		}
-		m := specs.Mount{Destination: dst, Type: "bind", Source: v.Source, Options: options}
-		if v.Source == "" {
-			m = c.scratch(dst)
-			m.Options = append(m.Options, slices.DeleteFunc(options, func(o string) bool { return slices.Contains(volumeDefaults[:], o) })...)
 		}
 		put(flag, m)
 	}
@@ -57,6 +53,34 @@ func (c *conversion) flagMounts(l *mountList) {
 	}
 }
 
+// volume is the mount of a -v: a bind, a directory in memory that shows what
+// the image has there, or an overlay.
+func (c *conversion) volume(v Volume, dst, flag string) (specs.Mount, error) {
+	w, err := c.volumeOptions(v, flag)
+	if err != nil {
+		return specs.Mount{}, err
+	}
+	m := specs.Mount{Destination: dst, Type: "bind", Source: v.Source, Options: w.options}
+	switch {
+	case v.Source == "" && w.overlay:
+		return m, &hinted{errors.New(`option "O" is for a directory of the host`), "leave it out: what is written to an empty volume vanishes as well"}
+	case v.Source == "":
+		m = c.scratch(dst)
+		m.Options = append(m.Options, slices.DeleteFunc(w.options, func(o string) bool { return slices.Contains(volumeDefaults[:], o) })...)
+	case w.overlay && slices.Contains(w.options, "ro"):
+		return m, &hinted{errors.New(`options "O" and "ro" contradict each other`), "leave one of them out"}
+	case w.overlay:
+		bindOnly := slices.Concat(volumeKinds[0], volumeKinds[1])
+		m.Type, m.Source = "overlay", "overlay"
+		w.overlaid.Lower = v.Source
+		m.Options = append(w.overlaid.options(), slices.DeleteFunc(w.options, func(o string) bool { return slices.Contains(bindOnly, o) })...)
+		_, err = ParseOverlaid(m)
+	case w.overlaid != (Overlaid{}):
+		err = &hinted{errors.New("upperdir and workdir are of an overlay"), "add O"}
+	}
+	return m, err
+}
+
 // volumeDefaults are podman's options of a bind; each gives way to one of its
 // own kind.
 var volumeDefaults = [...]string{"rbind", "rprivate", "nosuid", "nodev", "rw"}
@@ -73,9 +97,14 @@ var volumeKinds = [...][]string{
 	{"nodiratime", "diratime"},
 }
 
-// volumeOptions are those of a bind's mount: podman's defaults, and what was
-// asked for.
-func (c *conversion) volumeOptions(v Volume, flag string) ([]string, error) {
+// volumeWish is what the options of a -v ask for.
+type volumeWish struct {
+	options  []string // of the mount: podman's defaults, and what was asked for
+	overlay  bool
+	overlaid Overlaid // where its writes are to be kept
+}
+
+func (c *conversion) volumeOptions(v Volume, flag string) (w volumeWish, err error) {
 	given := v.Options
 	if v.ReadOnly {
 		given = append(slices.Clone(given), "ro")
@@ -90,17 +119,22 @@ func (c *conversion) volumeOptions(v Volume, flag string) ([]string, error) {
 		case o == "z" || o == "Z":
 			c.note(flag, "%q: %q changes no label: SELinux labels are not implemented", v.Destination, o)
 		case o == "U":
-			return nil, &hinted{fmt.Errorf("option %q would give the host's files other owners", o), "chown them before"}
+			return w, &hinted{fmt.Errorf("option %q would give the host's files other owners", o), "chown them before"}
 		case o == "O":
-			return nil, &hinted{fmt.Errorf("option %q: an overlay on a directory of the host is not implemented", o), "mount it read-only, with ro"}
+			w.overlay = true
+		case strings.HasPrefix(o, "upperdir="):
+			w.overlaid.Upper = strings.TrimPrefix(o, "upperdir=")
+		case strings.HasPrefix(o, "workdir="):
+			w.overlaid.Work = strings.TrimPrefix(o, "workdir=")
 		case o == "idmap" || strings.HasPrefix(o, "idmap="):
-			return nil, fmt.Errorf("option %q: id-mapped mounts are %s", o, notYet)
+			return w, fmt.Errorf("option %q: id-mapped mounts are %s", o, notYet)
 		case o == "" || o == "nocopy" || o == "copy" && v.Source == "": // of a volume: it is always seeded
 		default:
-			return nil, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, z, Z", o)
+			return w, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, O, upperdir=DIR, workdir=DIR, z, Z", o)
 		}
 	}
-	return slices.DeleteFunc(chosen[:], func(o string) bool { return o == "" }), nil
+	w.options = slices.DeleteFunc(chosen[:], func(o string) bool { return o == "" })
+	return w, nil
 }
 
 // tmpfsWords are the options of --tmpfs without a value, each with the one

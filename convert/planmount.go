@@ -33,6 +33,8 @@ func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 			return p.devMount(m, at, why)
 		}
 		return p.tmpfsMount(m, at, why)
+	case "overlay":
+		return p.overlayMount(m, at, why)
 	case "bind", "none", "":
 		if m.Source == "/sys" && m.Destination == "/sys" {
 			return p.sysMount(m, at, why)

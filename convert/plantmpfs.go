@@ -54,11 +54,11 @@ func (p *planner) tmpfsMount(m specs.Mount, at inroot.Path, why string) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case r.kind == regionBind && !empty:
+	switch hosts := r.kind == regionBind || r.host; {
+	case hosts && !empty:
 		p.unseeded(t.Dst, "a directory of the host is bound to "+r.at, "bind a directory to it with -v as well")
 		fallthrough
-	case r.kind == regionBind:
+	case hosts:
 		p.memory(o.over(t), o, why)
 	case empty:
 		p.alike(&t, info)

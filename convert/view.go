@@ -25,7 +25,8 @@ type region struct {
 	mode fs.FileMode   // of at itself where fsys is nil; 0 is a directory
 	dir  string        // the directory of fsys that it shows, "." or like "var/lib"
 	kind regionKind
-	step int // of the plan, -1 for the root
+	host bool // fsys is the host's in an overlay, not the image's
+	step int  // of the plan, -1 for the root
 }
 
 // regionKind says how a mount point that a region lacks comes to be.

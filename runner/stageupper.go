@@ -27,6 +27,9 @@ type layers struct {
 func (m *stageMounter) layers(o bwrap.Overlay) (layers, error) {
 	l := layers{lower: o.Lower, upper: m.next("upper"), work: m.next("work")}
 	switch {
+	case o.Work != "":
+		l.kept, l.filled, l.upper, l.work = true, true, o.Upper, o.Work
+		return l, nil
 	case o.Upper != "":
 		l.kept, l.upper, l.work = true, filepath.Join(o.Upper, "upper"), filepath.Join(o.Upper, "work")
 		if err := os.Mkdir(l.work, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -55,6 +55,7 @@ type wireOp struct {
 	Node              *wireNode   `json:",omitempty"`
 	Lower             []exact     `json:",omitempty"`
 	Points            []wirePoint `json:",omitempty"`
+	Work              exact       `json:",omitempty"`
 	Merged            bool
 	Whiteouts         []wireWhiteouts `json:",omitempty"`
 	Owner             *bwrap.Owner    `json:",omitempty"`
@@ -96,7 +97,7 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 		case bwrap.Overlay:
 			w.Kind, w.Lower, w.Mode, w.Merged = "overlay", exactly(o.Lower), o.Mode, o.Merged
 			w.Size, w.Attr, w.Src = o.Size, o.Attr, exact(o.Upper)
-			w.Owner = o.Owner
+			w.Owner, w.Work = o.Owner, exact(o.Work)
 			for _, h := range o.Whiteouts {
 				w.Whiteouts = append(w.Whiteouts, wireWhiteouts{h.Lower, exactly(h.Markers), exactly(h.Hidden), exactly(h.Opaque)})
 			}
@@ -165,7 +166,7 @@ func (w wireOp) op() (bwrap.Op, error) {
 		}
 		return t, nil
 	case "overlay":
-		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Owner: w.Owner, Size: w.Size, Attr: w.Attr, Upper: string(w.Src)}
+		o := bwrap.Overlay{Lower: texts(w.Lower), Dst: dst, Mode: w.Mode, Merged: w.Merged, Owner: w.Owner, Size: w.Size, Attr: w.Attr, Upper: string(w.Src), Work: string(w.Work)}
 		for _, h := range w.Whiteouts {
 			o.Whiteouts = append(o.Whiteouts, bwrap.Whiteouts{Lower: h.Lower, Markers: texts(h.Markers), Hidden: texts(h.Hidden), Opaque: texts(h.Opaque)})
 		}

@@ -18,7 +18,8 @@ func readHost(by standing) (convert.Host, error) {
 	h := convert.Host{
 		UID: os.Geteuid(), GID: os.Getegid(), Confined: by.confined,
 		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{}, Devices: map[string]convert.Node{},
-		Dir: openDir,
+		Dir:  openDir,
+		Over: func(upper string, lower fs.ReadLinkFS) fs.ReadLinkFS { return &upperFS{dir: upper, base: lower} },
 	}
 	var err error
 	if h.Mapped, err = by.mapped(); err != nil {
@@ -55,6 +56,9 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 	for _, m := range s.Mounts {
 		if filepath.IsAbs(m.Source) {
 			paths = append(paths, m.Source)
+		}
+		if o, err := convert.ParseOverlaid(m); m.Type == "overlay" && err == nil {
+			paths = append(paths, o.Dirs()...)
 		}
 	}
 	for _, p := range paths {

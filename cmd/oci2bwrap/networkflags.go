@@ -166,12 +166,20 @@ func (f *networkFlags) pasta(options []string) (*runner.Pasta, error) {
 	return p, nil
 }
 
-// withPasta are the notes of a Spec that is to be run elsewhere.
-func withPasta(r *convert.Result) []convert.Note {
-	if r.Pasta == nil {
-		return r.Notes
+// elsewhere are the notes of a Spec that is to be run by somebody else.
+func elsewhere(r *convert.Result) []convert.Note {
+	notes := slices.Clip(r.Notes)
+	if r.Pasta != nil {
+		notes = append(notes, convert.Note{
+			Field: "linux.namespaces", Text: "the network namespace has loopback only: run connects it with pasta " + strings.Join(r.Pasta, " "),
+		})
 	}
-	return append(slices.Clip(r.Notes), convert.Note{
-		Field: "linux.namespaces", Text: "the network namespace has loopback only: run connects it with pasta " + strings.Join(r.Pasta, " "),
-	})
+	for _, m := range r.Spec.Mounts {
+		if o, err := convert.ParseOverlaid(m); m.Type == "overlay" && err == nil && o.Upper == "" {
+			notes = append(notes, convert.Note{
+				Field: "mounts[" + m.Destination + "]", Text: "run keeps the writes in memory: another runtime needs upperdir and workdir among the options",
+			})
+		}
+	}
+	return notes
 }

@@ -51,7 +51,7 @@ func runSpec(ctx context.Context, f *containerFlags, std stdio, a imageArgs) err
 		return err
 	}
 	if !f.quiet {
-		printNotes(std.err, withPasta(s.result))
+		printNotes(std.err, elsewhere(s.result))
 		if files := slices.Sorted(maps.Keys(s.result.Files)); len(files) > 0 {
 			fmt.Fprintf(std.err, "oci2bwrap: note: mounts: the bundle has to hold %s\n", strings.Join(files, ", "))
 		}

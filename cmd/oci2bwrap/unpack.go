@@ -94,7 +94,7 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 		return err
 	}
 	if !f.quiet {
-		printNotes(std.err, withPasta(res))
+		printNotes(std.err, elsewhere(res))
 		if len(skipped) > 0 {
 			fmt.Fprintf(std.err, "oci2bwrap: note: %d entries were not made, the first is %q: %s\n", len(skipped), skipped[0].Path, printable(skipped[0].Why))
 		}

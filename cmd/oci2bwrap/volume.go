@@ -27,9 +27,29 @@ func parseVolume(s string) (convert.Volume, error) {
 	if len(parts) == 3 {
 		v.Options = strings.Split(parts[2], ",")
 	}
+	if err := overlayDirs(v.Options); err != nil {
+		return v, err
+	}
 	var err error
 	v.Source, err = bindSource(parts[0])
 	return v, err
+}
+
+// overlayDirs resolves the directories of an overlay among the options, as
+// bindSource does.
+func overlayDirs(options []string) error {
+	for i, o := range options {
+		key, dir, _ := strings.Cut(o, "=")
+		if key != "upperdir" && key != "workdir" {
+			continue
+		}
+		real, err := bindSource(hostPath(dir))
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		options[i] = key + "=" + real
+	}
+	return nil
 }
 
 // bindSource resolves the source of a bind now, by the caller's own view, so
@@ -75,6 +95,9 @@ func parseMount(s string, o *convert.Options) error {
 	case "bind":
 		source, err := bindSource(hostPath(m.src))
 		if err != nil {
+			return err
+		}
+		if err := overlayDirs(m.words); err != nil {
 			return err
 		}
 		o.Volumes = append(o.Volumes, convert.Volume{Source: source, Destination: m.dst, Options: m.words, Flag: "--mount"})
@@ -143,6 +166,8 @@ func (m *mountDoc) set(key, value string, hasValue bool) error {
 		m.words = append(m.words, "idmap")
 	case "tmpfs-size", "tmpfs-mode":
 		m.words = append(m.words, strings.TrimPrefix(key, "tmpfs-")+"="+value)
+	case "upperdir", "workdir":
+		m.words = append(m.words, key+"="+value)
 	case "consistency": // docker's, for other systems
 	default:
 		if hasValue {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -78,10 +79,13 @@ func sources(op Op) []string {
 	case Bind:
 		return []string{o.Src}
 	case Overlay:
-		if o.Upper != "" {
-			return append([]string{o.Upper}, o.Lower...)
+		dirs := slices.Clone(o.Lower)
+		for _, dir := range []string{o.Upper, o.Work} {
+			if dir != "" {
+				dirs = append(dirs, dir)
+			}
 		}
-		return o.Lower
+		return dirs
 	case Closure:
 		paths := make([]string, len(o.Paths))
 		for i, p := range o.Paths {

@@ -14,6 +14,7 @@ type stepJSON struct {
 	Lower     []string `json:"lower,omitempty"` // lowest first
 	Merged    bool     `json:"merged,omitempty"`
 	Upper     string   `json:"upper,omitempty"`
+	Work      string   `json:"work,omitempty"`
 	Whiteouts int      `json:"whiteouts,omitempty"` // how many there are in lower
 	Points    []string `json:"points,omitempty"`
 	Paths     []string `json:"paths,omitempty"` // of a closure, on the host
@@ -39,7 +40,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Mode, j.Size, j.UID, j.GID = octal(o.Mode), o.Size, o.UID, o.GID
 		j.Options = append(o.Attr.Words(), o.Data...)
 	case Overlay:
-		j.Lower, j.Merged, j.Upper, j.Size, j.Options = o.Lower, o.Merged, o.Upper, o.Size, o.Attr.Words()
+		j.Lower, j.Merged, j.Upper, j.Work, j.Size, j.Options = o.Lower, o.Merged, o.Upper, o.Work, o.Size, o.Attr.Words()
 		for _, w := range o.Whiteouts {
 			j.Whiteouts += len(w.Hidden) + len(w.Opaque)
 		}

@@ -259,9 +259,12 @@ func (l *lowering) overlay(o Overlay) error {
 	for _, lower := range o.Lower {
 		words = append(words, "--overlay-src", lower)
 	}
-	if o.Upper != "" {
+	switch {
+	case o.Work != "":
+		l.add(append(words, "--overlay", o.Upper, o.Work, o.Dst)...)
+	case o.Upper != "":
 		l.add(append(words, "--overlay", path.Join(o.Upper, "upper"), path.Join(o.Upper, "work"), o.Dst)...)
-	} else {
+	default:
 		l.add(append(words, "--tmp-overlay", o.Dst)...)
 	}
 	l.add("--chmod", octal(o.Mode), o.Dst)

@@ -60,6 +60,10 @@ type Overlay struct {
 	// overlayfs' own. Only a stage can make its Points.
 	Upper string
 
+	// Work, where it is not empty, is overlayfs' own directory, and Upper the
+	// upper layer itself, which exists.
+	Work string
+
 	// Merged stands for a Lower that is what the steps before show at Dst:
 	// the merge of several roots. Only a stage can make it.
 	Merged bool
