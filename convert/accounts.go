@@ -21,6 +21,7 @@ const (
 type accounts struct {
 	file    string // "/etc/passwd"
 	at      string // where it is once links are followed
+	data    []byte
 	lines   [][]string
 	err     error // why there are no lines
 	missing bool
@@ -42,6 +43,7 @@ func (c *conversion) accounts(file string) *accounts {
 		a.err, a.missing = err, errors.Is(err, fs.ErrNotExist)
 		return a
 	}
+	a.data = data
 	fields := 3
 	if file == "/etc/passwd" {
 		fields = 4

@@ -22,6 +22,8 @@ type Options struct {
 	Workdir    string   // replaces WorkingDir
 	User       string   // replaces User, same syntax
 	Groups     []string // more groups of the user, by name or number
+	Caller     *Account // is given lines in the image's passwd and group, as --userns keep-id does
+	NoAccounts bool     // the image keeps its own passwd and group
 	Hostname   string
 	Network    Network
 	AddHosts   []HostEntry // --add-host

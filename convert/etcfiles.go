@@ -13,32 +13,34 @@ import (
 // Result.Files is, which a container with a writable root may write.
 func (c *conversion) etcFiles(l *mountList) {
 	c.checkNone()
-	put := func(name string, content []byte) {
-		access, source := "ro", name
-		if c.o.Writable {
-			access = "rw"
-		}
-		host, ok := c.host.Files[name]
-		if c.o.Network != NetworkHost || c.o.Writable || !ok || !bytes.Equal(host, content) {
-			source = "files/" + path.Base(name)
-			c.res.Files[source] = content
-		}
-		l.put(specs.Mount{Destination: name, Type: "bind", Source: source, Options: []string{"rbind", "rprivate", access, "nosuid", "noexec", "nodev"}}, "default")
-	}
 	var resolvConf []byte
 	if !c.noResolver() {
 		resolvConf = c.resolvConf()
-		put("/etc/resolv.conf", resolvConf)
+		c.etcFile(l, "/etc/resolv.conf", resolvConf)
 	}
 	if !c.o.NoHosts {
-		put("/etc/hosts", c.hosts())
+		c.etcFile(l, "/etc/hosts", c.hosts())
 	}
 	if !c.o.NoHostname {
-		put("/etc/hostname", []byte(c.res.Spec.Hostname+"\n"))
+		c.etcFile(l, "/etc/hostname", []byte(c.res.Spec.Hostname+"\n"))
 	}
 	if c.o.Network == NetworkPasta {
 		c.res.Pasta = c.pastaArgs(resolvConf)
 	} else if len(c.o.Publish) > 0 {
 		c.fault("-p", "ports are forwarded by --network pasta only")
 	}
+}
+
+// etcFile binds the content to a file of /etc.
+func (c *conversion) etcFile(l *mountList, name string, content []byte) {
+	access, source := "ro", name
+	if c.o.Writable {
+		access = "rw"
+	}
+	host, ok := c.host.Files[name]
+	if c.o.Network != NetworkHost || c.o.Writable || !ok || !bytes.Equal(host, content) {
+		source = "files/" + path.Base(name)
+		c.res.Files[source] = content
+	}
+	l.put(specs.Mount{Destination: name, Type: "bind", Source: source, Options: []string{"rbind", "rprivate", access, "nosuid", "noexec", "nodev"}}, "default")
 }

@@ -40,6 +40,7 @@ func (c *conversion) mounts() {
 		}
 	}
 	c.etcFiles(l)
+	c.accountMounts(l)
 	c.volumes(l)
 	c.devices(l)
 	c.flagMounts(l)

@@ -66,6 +66,8 @@ type conversion struct {
 	o      Options
 	res    *Result
 	faults []error
+
+	accountFile accountFiles
 }
 
 func (c *conversion) fault(field, format string, args ...any) {

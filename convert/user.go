@@ -42,6 +42,8 @@ func (c *conversion) user() user {
 	u, ok := c.resolveUser(field, text)
 	if !ok {
 		u = user{home: "/"}
+	} else if home := c.addAccounts(text, u); home != "" {
+		u.home, u.homeFrom = home, "/etc/passwd"
 	}
 	for _, group := range c.o.Groups {
 		if gid := c.extraGroup(group); !slices.Contains(u.groups, gid) {

@@ -78,9 +78,8 @@ var podmanFlags = [...]podmanFlag{
 	{"secret", "", nil, "there is no store of secrets", "-v ./FILE:/run/secrets/NAME:ro, or -e NAME"},
 	{"volumes-from", "", nil, "there is no other container to take volumes from", "-v ./DIR:/DST in each"},
 	{"chrootdirs", "", nil, "there are no further roots inside", "-v SRC:DIR/etc/hosts and the like"},
-	{"passwd", "", []string{"false"}, "accounts are the image's", "-v ./passwd:/etc/passwd:ro shows others"},
-	{"passwd-entry", "", nil, "accounts are the image's", "-v ./passwd:/etc/passwd:ro shows others"},
-	{"group-entry", "", nil, "accounts are the image's", "-v ./group:/etc/group:ro shows others"},
+	{"passwd-entry", "", nil, "the line for a user that the image lacks has a form of its own", "-v ./passwd:/etc/passwd:ro shows others"},
+	{"group-entry", "", nil, "the line for a group that the image lacks has a form of its own", "-v ./group:/etc/group:ro shows others"},
 	{"hostuser", "", nil, "accounts are the image's", "-v ./passwd:/etc/passwd:ro shows others"},
 
 	{"gpus", "", nil, "no driver's files are looked for", "--device /dev/nvidia0 and the like, with -v for the driver's libraries"},

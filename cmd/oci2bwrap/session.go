@@ -146,8 +146,12 @@ func (s *session) convert(command []string) error {
 	if err != nil {
 		return err
 	}
-	if s.flags.userns == "keep-id" && o.User == "" && s.image.Config.Config.User == "" {
-		o.User = s.standing.caller() // as podman does
+	o.NoAccounts = !s.flags.passwd
+	if s.flags.userns == "keep-id" {
+		if o.User == "" && s.image.Config.Config.User == "" {
+			o.User = s.standing.caller() // as podman does
+		}
+		o.Caller = s.standing.account()
 	}
 	if s.host, err = readHost(s.standing); err != nil {
 		return err

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -97,6 +99,36 @@ func (s standing) caller() string {
 		return ""
 	}
 	return fmt.Sprintf("%d:%d", s.entered.UID, s.entered.GID)
+}
+
+// account is that of who started oci2bwrap; nil for root, and for one that
+// /etc/passwd does not know.
+func (s standing) account() *convert.Account {
+	if s.entered == nil || s.entered.UID == 0 {
+		return nil
+	}
+	a := convert.Account{UID: s.entered.UID, GID: s.entered.GID}
+	f := hostAccount("/etc/passwd", a.UID)
+	if len(f) < 7 || !filepath.IsAbs(f[5]) {
+		return nil
+	}
+	a.Name, a.Gecos, a.Home = f[0], f[4], f[5]
+	if f := hostAccount("/etc/group", a.GID); f != nil {
+		a.Group = f[0]
+	}
+	return &a
+}
+
+// hostAccount gives the fields of the line with that id, nil where there is
+// none.
+func hostAccount(file string, id int) []string {
+	data, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Split(strings.TrimSuffix(line, "\n"), ":"); len(f) > 3 && f[2] == strconv.Itoa(id) {
+			return f
+		}
+	}
+	return nil
 }
 
 // ownership is whom unpacked files belong to.

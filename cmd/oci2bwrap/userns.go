@@ -22,11 +22,13 @@ import (
 // usernsFlags say which ids a sandbox has.
 type usernsFlags struct {
 	userns string
+	passwd bool
 	groups []string
 }
 
 func (f *usernsFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.groups, "group-add", nil, "one more `group` of the user, by name or number")
+	fs.BoolVar(&f.passwd, "passwd", true, "add a user given by number, and with keep-id the caller, to the image's /etc/passwd and /etc/group where they lack it")
 	fs.StringVar(&f.userns, "userns", "", "ids of the sandbox: `host`, range (the caller's and its subordinate ids), keep-id (the same, the caller's its own) or single\n"+
 		"(default: host for root; for others range where /etc/subuid and /etc/subgid give ids, else single)")
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNamesAsPodman compares /etc/hosts, /etc/hostname and /etc/resolv.conf
-// with those that podman writes into a container of the same files.
+// TestNamesAsPodman compares /etc/hosts, /etc/hostname, /etc/resolv.conf, passwd
+// and group with those that podman writes into a container of the same files.
 func TestNamesAsPodman(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("podman is asked by root's run: without, it needs subordinate ids")
@@ -21,13 +21,15 @@ func TestNamesAsPodman(t *testing.T) {
 	env := environment(t, "/usr/bin", work)
 	bundle := filepath.Join(work, "bundle")
 	output(t, 0, env, shared("bin/oci2bwrap"), "unpack", shared("images/tools"), bundle)
-	show := "for f in hosts hostname resolv.conf; do echo [$f]; cat /etc/$f; echo; done 2>/dev/null; hostname"
+	show := "for f in hosts hostname resolv.conf passwd group; do echo [$f]; cat /etc/$f; echo; done 2>/dev/null; hostname; whoami; echo $HOME"
 	for _, flags := range [][]string{
 		{"--network", "host"},
 		{"--network", "none", "--hostname", "web"},
 		{"--network", "host", "--add-host", "db:192.0.2.9", "--add-host", "localhost:192.0.2.10"},
 		{"--network", "host", "--dns", "192.0.2.53", "--dns-search", "example.org", "--dns-option", "ndots:2"},
 		{"--network", "none", "--hostname", "web", "--no-hosts"},
+		{"--network", "host", "--read-only", "--user", "4242:4243", "--workdir", "/etc"},
+		{"--network", "host", "--read-only", "--user", "1234:4243"},
 	} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			podman := []string{
