@@ -44,13 +44,27 @@ func (c *conversion) flagMounts(l *mountList) {
 		if !ok {
 			continue
 		}
-		options, err := tmpfsFlag(t.Options)
+		options, err := tmpfsFlag(c.owned(t.Options))
 		if err != nil {
 			c.fault(flag, "%q: %w", t.Destination, err)
 			continue
 		}
 		put(flag, specs.Mount{Destination: dst, Type: "tmpfs", Source: "tmpfs", Options: options})
 	}
+}
+
+// owned says whose a tmpfs is that is to be the command's user's. With a single
+// id all are.
+func (c *conversion) owned(options []string) []string {
+	i := slices.Index(options, "U")
+	if i < 0 {
+		return options
+	}
+	owner := []string{}
+	if u := c.res.Spec.Process.User; !c.single() {
+		owner = append(owner, fmt.Sprintf("uid=%d", u.UID), fmt.Sprintf("gid=%d", u.GID))
+	}
+	return slices.Replace(slices.Clone(options), i, i+1, owner...)
 }
 
 // volume is the mount of a -v: a bind, a directory in memory that shows what
@@ -61,7 +75,12 @@ func (c *conversion) volume(v Volume, dst, flag string) (specs.Mount, error) {
 		return specs.Mount{}, err
 	}
 	m := specs.Mount{Destination: dst, Type: "bind", Source: v.Source, Options: w.options}
+	if w.chown && w.overlay {
+		return m, &hinted{errors.New(`options "O" and "U" contradict each other: one leaves the source alone`), "leave one of them out"}
+	}
 	switch {
+	case v.Source == "" && w.chown:
+		return m, &hinted{errors.New(`option "U" is for a file or directory of the host`), "--tmpfs " + dst + ":U is an empty directory of the command's user"}
 	case v.Source == "" && w.overlay:
 		return m, &hinted{errors.New(`option "O" is for a directory of the host`), "leave it out: what is written to an empty volume vanishes as well"}
 	case v.Source == "":
@@ -77,6 +96,8 @@ func (c *conversion) volume(v Volume, dst, flag string) (specs.Mount, error) {
 		_, err = ParseOverlaid(m)
 	case w.overlaid != (Overlaid{}):
 		err = &hinted{errors.New("upperdir and workdir are of an overlay"), "add O"}
+	case w.chown:
+		c.res.Chown = append(c.res.Chown, v.Source)
 	}
 	return m, err
 }
@@ -101,6 +122,7 @@ var volumeKinds = [...][]string{
 type volumeWish struct {
 	options  []string // of the mount: podman's defaults, and what was asked for
 	overlay  bool
+	chown    bool     // the source is to be the command's user's
 	overlaid Overlaid // where its writes are to be kept
 }
 
@@ -119,7 +141,7 @@ func (c *conversion) volumeOptions(v Volume, flag string) (w volumeWish, err err
 		case o == "z" || o == "Z":
 			c.note(flag, "%q: %q changes no label: SELinux labels are not implemented", v.Destination, o)
 		case o == "U":
-			return w, &hinted{fmt.Errorf("option %q would give the host's files other owners", o), "chown them before"}
+			w.chown = true
 		case o == "O":
 			w.overlay = true
 		case strings.HasPrefix(o, "upperdir="):
@@ -130,7 +152,7 @@ func (c *conversion) volumeOptions(v Volume, flag string) (w volumeWish, err err
 			return w, fmt.Errorf("option %q: id-mapped mounts are %s", o, notYet)
 		case o == "" || o == "nocopy" || o == "copy" && v.Source == "": // of a volume: it is always seeded
 		default:
-			return w, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, O, upperdir=DIR, workdir=DIR, z, Z", o)
+			return w, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, O, upperdir=DIR, workdir=DIR, U, z, Z", o)
 		}
 	}
 	w.options = slices.DeleteFunc(chosen[:], func(o string) bool { return o == "" })
@@ -172,8 +194,6 @@ func tmpfsFlag(given []string) ([]string, error) {
 			add(o)
 		case hasValue && (key == "nr_inodes" || key == "nr_blocks") && size(value):
 			add(o)
-		case o == "U":
-			return nil, &hinted{fmt.Errorf("option %q is not supported", o), "uid= and gid= say whose it is"}
 		default:
 			return nil, fmt.Errorf("option %q is none of size=BYTES[kmg%%], mode=OCTAL, uid=N, gid=N, nr_inodes=N, ro, rw, exec, noexec, suid, nosuid, dev, nodev, noatime, tmpcopyup, notmpcopyup", o)
 		}

@@ -24,5 +24,9 @@ type Result struct {
 	// the namespace; nil for another network.
 	Pasta []string
 
+	// Chown are host files and directories that are to belong to the command's
+	// user, with all in them, before it starts: of -v SRC:DST:U.
+	Chown []string
+
 	Notes []Note
 }

@@ -168,7 +168,7 @@ func (f *networkFlags) pasta(options []string) (*runner.Pasta, error) {
 
 // elsewhere are the notes of a Spec that is to be run by somebody else.
 func elsewhere(r *convert.Result) []convert.Note {
-	notes := slices.Clip(r.Notes)
+	notes := append(slices.Clip(r.Notes), chownNotes(r)...)
 	if r.Pasta != nil {
 		notes = append(notes, convert.Note{
 			Field: "linux.namespaces", Text: "the network namespace has loopback only: run connects it with pasta " + strings.Join(r.Pasta, " "),

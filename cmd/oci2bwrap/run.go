@@ -125,6 +125,9 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	if err := s.judge(); err != nil {
 		return nil, err
 	}
+	if err := s.chown(ctx); err != nil {
+		return nil, err
+	}
 	if a.fromStdin() {
 		std.in = nil // it was the image
 	}

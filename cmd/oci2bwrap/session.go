@@ -200,6 +200,9 @@ func (s *session) plan(ctx context.Context) (err error) {
 	if s.storeNote != nil {
 		s.planned.Notes = append(s.planned.Notes, *s.storeNote)
 	}
+	if !s.running {
+		s.planned.Notes = append(s.planned.Notes, chownNotes(s.result)...)
+	}
 	if s.script {
 		return nil
 	}
