@@ -156,10 +156,12 @@ func (f *execFlags) process(running *runner.Running, args []string) (runner.Exec
 			p.Env = setEnv(p.Env, "TERM="+term)
 		}
 	}
-	for _, e := range f.env {
-		if v, ok := envOf(e); ok {
-			p.Env = setEnv(p.Env, v)
-		}
+	env, err := envFlags(f.env)
+	if err != nil {
+		return p, err
+	}
+	for _, v := range env {
+		p.Env = setEnv(p.Env, v)
 	}
 	if f.workdir != "" {
 		p.Cwd = filepath.Clean("/" + f.workdir)

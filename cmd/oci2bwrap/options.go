@@ -37,11 +37,11 @@ func (f *containerFlags) options(command []string) (convert.Options, error) {
 	if err := f.annotations(&o); err != nil {
 		return o, err
 	}
-	for _, e := range f.env {
-		if v, ok := envOf(e); ok {
-			o.Env = append(o.Env, v)
-		}
+	env, err := envFlags(f.env)
+	if err != nil {
+		return o, err
 	}
+	o.Env = append(o.Env, env...)
 	if err := f.mountFlags.options(&o); err != nil {
 		return o, err
 	}
@@ -86,6 +86,20 @@ func (f *containerFlags) annotations(o *convert.Options) error {
 		}
 	}
 	return nil
+}
+
+// envFlags reads the values of -e.
+func envFlags(flags []string) ([]string, error) {
+	var env []string
+	for _, e := range flags {
+		if strings.HasPrefix(e, "=") {
+			return nil, fmt.Errorf("-e: %q has no name", e)
+		}
+		if v, ok := envOf(e); ok {
+			env = append(env, v)
+		}
+	}
+	return env, nil
 }
 
 // envOf reads NAME=VALUE, or takes NAME from the caller; one that the caller
