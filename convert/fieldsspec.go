@@ -75,7 +75,7 @@ var specFields = [...]fieldRow{
 	{Path: "linux.resources.rdma", Class: Approximated, How: "handles and objects of a device; through a control group of the sandbox's own where cgroup v2 is delegated to the caller with the controller; a gap otherwise"},
 	{Path: "linux.resources.unified", Class: Approximated, How: "through a control group of the sandbox's own where cgroup v2 is delegated to the caller with the controller; a gap otherwise"},
 	{Path: "linux.cgroupsPath", Class: Approximated, How: "a group is made for limits only, below the caller's or the nearest above it that is delegated, under a name of its own"},
-	{Path: "linux.namespaces[].type", Class: Approximated, How: "pid, ipc, uts, network, cgroup and user; the mount namespace is always new, and so is the pid namespace where none is named, which is a gap, without root the user namespace is too; a time namespace is a gap"},
+	{Path: "linux.namespaces[].type", Class: Approximated, How: "pid, ipc, uts, network, cgroup, user and time; the mount namespace is always new, without root the user namespace too, and the pid namespace where none is named, which is a gap. A time namespace is made before bubblewrap starts; where there can be no mount namespace then, it is a gap"},
 	{Path: "linux.namespaces[].path", Class: Approximated, How: "root joins those of network, ipc, uts and cgroup, and one of processes where a control group of version 2 can be made, by which the sandbox's own are ended; any other, and an ordinary user's, is a gap: a new one is made"},
 	{Path: "linux.devices[].path", Class: Honoured, How: "below /dev"},
 	{Path: "linux.devices[].type", Class: Honoured, How: "c, b, u, p. Real root makes the node; for others the host's node of the same path and numbers is bound, and where there is none it is a gap"},
@@ -105,7 +105,7 @@ var specFields = [...]fieldRow{
 	{Path: "linux.intelRdt", Class: Refused, Effect: Lacks, How: notYet, Remedy: otherRuntime},
 	{Path: "linux.memoryPolicy", Class: Refused, Effect: Lacks, How: notYet, Remedy: "start oci2bwrap with numactl: it is inherited"},
 	{Path: "linux.personality", Class: Honoured, How: "LINUX and LINUX32; another domain, and any flag, is an error"},
-	{Path: "linux.timeOffsets", Class: Refused, Effect: Lacks, How: "time namespaces are " + notYet, Remedy: "start oci2bwrap with unshare --time --boottime …: it is inherited"},
+	{Path: "linux.timeOffsets", Class: Honoured, How: "monotonic and boottime, of a new time namespace; without one, and of another clock, they are an error, as is what the kernel refuses"},
 
 	{Path: "solaris", Class: Irrelevant, How: otherOS},
 	{Path: "windows", Class: Irrelevant, How: otherOS},

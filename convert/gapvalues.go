@@ -26,11 +26,6 @@ func (g *gapFinder) values() {
 	if l.Resources != nil {
 		g.oldLimits(l.Resources)
 	}
-	for i, ns := range l.Namespaces {
-		if ns.Type == specs.TimeNamespace {
-			g.lacks(fmt.Sprintf("linux.namespaces[%d].type", i), "time namespaces are "+notYet)
-		}
-	}
 	g.seccomp(l.Seccomp)
 	if strings.HasSuffix(l.RootfsPropagation, "shared") {
 		g.lacks("linux.rootfsPropagation", fmt.Sprintf("%q: no mount of a sandbox reaches the host", l.RootfsPropagation))

@@ -68,6 +68,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 		plan.Steps = append(plan.Steps, bwrap.Step{Op: bwrap.RemountRO{Dst: "/"}, Why: p.origin("root.readonly", "root.readonly")})
 	}
 	p.spaces(plan)
+	p.time(plan)
 	p.join(plan)
 	p.cgroup(plan)
 	if err := errors.Join(append(p.errs, plan.Check())...); err != nil {

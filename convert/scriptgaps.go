@@ -33,6 +33,7 @@ func ScriptGaps(p *bwrap.Plan) []Gap {
 	lack(len(p.Sysctl) > 0, "linux.sysctl", "bubblewrap sets none")
 	lack(p.Namespaces.Domainname != "", "domainname", "bubblewrap sets none")
 	lack(proc.StopSignal != "SIGTERM", "annotations[org.opencontainers.image.stopSignal]", "signals end bubblewrap, and the sandbox with it")
+	lack(p.Namespaces.Time, "linux.timeOffsets", "bubblewrap makes no time namespace")
 	for _, j := range p.Namespaces.Join {
 		lack(true, j.Field, fmt.Sprintf("bubblewrap joins no %s namespace: a new one is made", j.Kind))
 	}

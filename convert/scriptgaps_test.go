@@ -15,10 +15,10 @@ func TestScriptGapsCanBeAllowed(t *testing.T) {
 			Rlimits: []bwrap.Rlimit{{Type: "RLIMIT_NOFILE"}}, UID: 1,
 		},
 		Sysctl:     []bwrap.Sysctl{{}},
-		Namespaces: bwrap.Namespaces{Domainname: "x", Join: []bwrap.Join{{Kind: "pid", Field: "linux.namespaces[0].path"}}},
+		Namespaces: bwrap.Namespaces{Domainname: "x", Time: true, Join: []bwrap.Join{{Kind: "pid", Field: "linux.namespaces[0].path"}}},
 		Steps:      []bwrap.Step{{Op: bwrap.Closure{Dst: StoreDir, Paths: make([]bwrap.StorePath, maxScriptPaths+1)}}},
 	})
-	if len(gaps) != 11 {
+	if len(gaps) != 12 {
 		t.Errorf("%d gaps, want one of each kind: %v", len(gaps), gaps)
 	}
 	for _, g := range gaps {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -68,6 +69,7 @@ func Unprivileged() error {
 // root of a new user namespace with a mount namespace of its own. It mounts
 // what the stage says and becomes the program of args[1:].
 func stageMain(args []string) int {
+	runtime.LockOSThread() // a time namespace for what comes next is the thread's
 	err := func() error {
 		if len(args) < 1 {
 			return errors.New("stage: started by hand")
@@ -85,6 +87,11 @@ func stageMain(args []string) int {
 		if spec.PastaFD > 0 {
 			if err := stagePastaHelper(spec.PastaFD); err != nil {
 				return err
+			}
+		}
+		if spec.Time {
+			if err := newTime(spec.Clocks); err != nil {
+				return fmt.Errorf("stage: %w", err)
 			}
 		}
 		err := unix.Exec(args[1], args[1:], nil)

@@ -123,6 +123,7 @@ func (r *Running) namespaces() (flags uintptr) {
 	}{
 		{"user", unix.CLONE_NEWUSER}, {"mnt", unix.CLONE_NEWNS}, {"pid", unix.CLONE_NEWPID}, {"net", unix.CLONE_NEWNET},
 		{"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS}, {"cgroup", unix.CLONE_NEWCGROUP},
+		{"time", unix.CLONE_NEWTIME},
 	} {
 		if namespace("self", ns.kind) != namespace(strconv.Itoa(r.PID), ns.kind) {
 			flags |= ns.flag

@@ -196,6 +196,7 @@ func (l *launch) stageArgv(argv []string, proc bool) ([]string, error) {
 			return nil, err
 		}
 		spec.HandedFD = l.hand
+		spec.Time, spec.Clocks = l.Command.Time, l.Command.Clocks
 		if l.pasta != nil {
 			spec.PastaFD = l.number(l.pasta.theirs)
 		}
@@ -256,6 +257,9 @@ func (l *launch) start(s *Sandbox) error {
 		}
 		if err == nil {
 			err = l.enterCgroup(s)
+		}
+		if err == nil && l.Command.Time && l.Real {
+			err = newTime(l.Command.Clocks)
 		}
 		if err == nil {
 			err = s.fork(l)

@@ -37,6 +37,8 @@ type stageSpec struct {
 	Handed   exact
 	HandedFD int  // the number that the init knows it by
 	PastaFD  int  `json:",omitempty"` // the socket of a helper to be started; 0 is none
+	Time     bool // a time namespace for bubblewrap
+	Clocks   []bwrap.Clock
 	Proc     bool // mount a procfs of this process's pid namespace over /proc
 }
 

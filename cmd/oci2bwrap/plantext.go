@@ -82,6 +82,9 @@ func namespaceWords(n bwrap.Namespaces) (own, shared string) {
 			shares = append(shares, ns.name)
 		}
 	}
+	if n.Time {
+		owns = append(owns, "time")
+	}
 	return strings.Join(owns, " "), strings.Join(shares, " ")
 }
 

@@ -73,6 +73,9 @@ func (t planPrinter) spaces() {
 	if n.Domainname != "" {
 		t.line("domain", n.Domainname, "domainname")
 	}
+	for i, c := range n.Clocks {
+		t.line(map[bool]string{true: "clocks"}[i == 0], fmt.Sprintf("%s %+d.%09d s", c.Name, c.Seconds, c.Nanoseconds), "linux.timeOffsets")
+	}
 	for i, s := range plan.Sysctl {
 		t.line(map[bool]string{true: "sysctl"}[i == 0], s.Path+" = "+bwrap.Quote(s.Value), "linux.sysctl")
 	}

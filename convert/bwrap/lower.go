@@ -40,6 +40,9 @@ type Command struct {
 
 	Join []Join // what the runner enters before it starts bubblewrap
 
+	Time   bool // a time namespace, for the runner to make
+	Clocks []Clock
+
 	Cgroup *CgroupLimits // what bubblewrap is started in
 
 	// KeepGroups says that supplementary groups can't be set: the user
@@ -93,6 +96,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 		}
 	}
 	l.cmd.Sysctl, l.cmd.Domainname, l.cmd.Join = p.Sysctl, p.Namespaces.Domainname, p.Namespaces.Join
+	l.cmd.Time, l.cmd.Clocks = p.Namespaces.Time, p.Namespaces.Clocks
 	if t.Script {
 		l.scriptProcess(p)
 	} else {

@@ -119,6 +119,10 @@ type Namespaces struct {
 	Net    bool `json:"network"`
 	Cgroup bool `json:"cgroup"`
 
+	// Time is made by the runner, and its Clocks are set.
+	Time   bool    `json:"time,omitempty"`
+	Clocks []Clock `json:"clocks,omitempty"`
+
 	// Mapped says that User is the namespace that bubblewrap is started in,
 	// which maps several ids.
 	Mapped bool `json:"mapped,omitempty"`
@@ -136,6 +140,14 @@ type Namespaces struct {
 	Hostname string `json:"hostname,omitempty"` // needs UTS
 
 	Domainname string `json:"domainname,omitempty"` // needs UTS
+}
+
+// Clock is how far a clock of a time namespace, "monotonic" or "boottime", is
+// before that of the namespace around it.
+type Clock struct {
+	Name        string `json:"name"`
+	Seconds     int64  `json:"seconds"`
+	Nanoseconds uint32 `json:"nanoseconds,omitempty"`
 }
 
 // Sysctl is one setting; Path is relative to /proc/sys, "net/ipv4/ip_forward".
