@@ -118,7 +118,8 @@ type Host struct {
 	OOMScoreAdj int
 	Resource    bool
 
-	// Devices holds the host's devices, of the paths that a Spec names as such.
+	// Devices holds the host's devices, of the paths that a Spec names as such
+	// or binds.
 	Devices map[string]Node
 
 	// Dir opens a view of a host directory that is bound into the container,

@@ -25,25 +25,61 @@ func (c *conversion) devices(l *mountList) {
 		case !strings.HasPrefix(dst, "/dev/"):
 			c.fault(flag, "%q is not below /dev", d.Path)
 			continue
-		case !strings.Contains(d.Access, "r") || !strings.Contains(d.Access, "w"):
-			c.faults = append(c.faults, &hinted{
-				fmt.Errorf("%s: %q: access %q can't be held to, as there is no device cgroup", flag, d.Path, d.Access), "leave it out: the node's mode says who may do what",
-			})
-			continue
 		}
 		if c.ordinary() {
+			if restricted(d.Access) {
+				c.allowDevice(d) // for its gap
+			}
 			l.put(specs.Mount{Destination: dst, Type: "bind", Source: d.Source, Options: []string{"rbind", "rprivate", "nosuid", "noexec", "rw"}}, flag)
 			continue
 		}
 		linux := c.res.Spec.Linux
 		mode, uid, gid := d.Mode.Perm(), d.UID, d.GID
 		linux.Devices = append(linux.Devices, specs.LinuxDevice{Path: dst, Type: d.Type, Major: d.Major, Minor: d.Minor, FileMode: &mode, UID: &uid, GID: &gid})
-		if linux.Resources == nil {
-			linux.Resources = &specs.LinuxResources{}
-		}
-		major, minor := d.Major, d.Minor
-		linux.Resources.Devices = append(linux.Resources.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: d.Type, Major: &major, Minor: &minor, Access: d.Access})
+		c.allowDevice(d)
 		c.res.Origin["linux.devices"] = flag
+	}
+}
+
+// allowDevice adds the rule of a device cgroup.
+func (c *conversion) allowDevice(d Device) {
+	linux := c.res.Spec.Linux
+	if linux.Resources == nil {
+		linux.Resources = &specs.LinuxResources{}
+	}
+	major, minor := d.Major, d.Minor
+	linux.Resources.Devices = append(linux.Resources.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: d.Type, Major: &major, Minor: &minor, Access: d.Access})
+}
+
+// restricted says of a rule's access that only a device cgroup could hold a
+// process to it, which may do anything that the node's mode lets it.
+func restricted(access string) bool {
+	return !strings.Contains(access, "r") || !strings.Contains(access, "w")
+}
+
+// restrictedDevice is the gap of a rule for a device that is there.
+func restrictedDevice(rule int, access string) Gap {
+	return Gap{
+		Field: fmt.Sprintf("linux.resources.devices[%d].access", rule), Effect: Weakens,
+		Reason: fmt.Sprintf("%q can't be held to: there is no device cgroup, and the node's mode decides", access),
+		Remedy: "ask for rw",
+	}
+}
+
+// boundDevices finds the gaps of devices that are there by a bind.
+func (p *planner) boundDevices() {
+	r := p.spec.Linux.Resources
+	if r == nil {
+		return
+	}
+	for i, rule := range r.Devices {
+		if !rule.Allow || rule.Major == nil || rule.Minor == nil || !restricted(rule.Access) {
+			continue
+		}
+		node := Node{rule.Type, *rule.Major, *rule.Minor}
+		if slices.ContainsFunc(p.spec.Mounts, func(m specs.Mount) bool { return p.host.Devices[m.Source] == node }) {
+			p.gaps = append(p.gaps, restrictedDevice(i, rule.Access))
+		}
 	}
 }
 

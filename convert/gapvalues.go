@@ -49,11 +49,8 @@ func (g *gapFinder) deviceRules() {
 			return d.Major == *r.Major && (r.Minor == nil || *r.Minor < 0 || d.Minor == *r.Minor)
 		})
 		switch {
-		case there && (!strings.Contains(r.Access, "r") || !strings.Contains(r.Access, "w")):
-			g.gaps = append(g.gaps, Gap{
-				Field: fmt.Sprintf("linux.resources.devices[%d].access", i), Effect: Weakens,
-				Reason: fmt.Sprintf("%q can't be held to: there is no device cgroup, and the node's mode decides", r.Access),
-			})
+		case there && restricted(r.Access):
+			g.gaps = append(g.gaps, restrictedDevice(i, r.Access))
 		case !there && !noted:
 			noted = true
 			g.note("linux.resources.devices", "there is no device cgroup: the nodes of /dev are all that can be used")

@@ -46,6 +46,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	p := &planner{spec: spec, root: root, host: host, PlanOptions: o}
 	p.mounts()
 	p.devices()
+	p.boundDevices()
 	cwd := p.cwd()
 	p.masks()
 	p.readOnlyMounts()

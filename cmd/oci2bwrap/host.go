@@ -61,6 +61,10 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 			paths = append(paths, o.Dirs()...)
 		}
 	}
+	var nodes []string
+	for _, d := range s.Linux.Devices {
+		nodes = append(nodes, d.Path)
+	}
 	for _, p := range paths {
 		info, err := os.Stat(p)
 		switch {
@@ -70,9 +74,14 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 			return err
 		}
 	}
-	for _, d := range s.Linux.Devices {
-		if node, err := lookAtDevice(d.Path); err == nil {
-			h.Devices[d.Path] = node.Node
+	for p, mode := range h.Paths {
+		if mode&fs.ModeDevice != 0 {
+			nodes = append(nodes, p)
+		}
+	}
+	for _, p := range nodes {
+		if node, err := lookAtDevice(p); err == nil {
+			h.Devices[p] = node.Node
 		}
 	}
 	return nil
