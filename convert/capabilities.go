@@ -84,7 +84,7 @@ func (c *conversion) capabilityNames(flag string, words []string) (names []strin
 			name = "CAP_" + name
 		}
 		if !slices.Contains(known, name) {
-			c.faults = append(c.faults, misspelt(fmt.Errorf("%s: unknown capability %q", flag, word), name, known))
+			c.faults = append(c.faults, misspelt(fmt.Errorf("%s: unknown capability %q", flag, word), name, known, "capabilities(7) lists them: CHOWN, NET_ADMIN, SYS_PTRACE, …; ALL is all"))
 			continue
 		}
 		names = append(names, name)

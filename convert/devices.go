@@ -23,7 +23,7 @@ func (c *conversion) devices(l *mountList) {
 		case !ok || c.hasNUL(flag, d.Source):
 			continue
 		case !strings.HasPrefix(dst, "/dev/"):
-			c.fault(flag, "%q is not below /dev", d.Path)
+			c.fault(flag, "%w", &hinted{fmt.Errorf("%q is not below /dev", d.Path), "-v SRC:DST shows a device at any place"})
 			continue
 		}
 		if c.ordinary() {

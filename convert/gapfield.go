@@ -20,7 +20,7 @@ func (f GapFields) Check() error {
 	}
 	for _, name := range f {
 		if !gapName(general(name), known) {
-			return misspelt(fmt.Errorf("%q is no field that a gap can be in", name), general(name), known)
+			return misspelt(fmt.Errorf("%q is no field that a gap can be in", name), general(name), known, "oci2bwrap plan lists the gaps of an image by their fields")
 		}
 	}
 	return nil

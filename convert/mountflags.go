@@ -75,6 +75,9 @@ func (c *conversion) volume(v Volume, dst, flag string) (specs.Mount, error) {
 		return specs.Mount{}, err
 	}
 	m := specs.Mount{Destination: dst, Type: "bind", Source: v.Source, Options: w.options}
+	if w.idmap && (w.overlay || w.chown || v.Source == "") {
+		return m, &hinted{errors.New(`option "idmap" is for a bind alone`), "leave it out"}
+	}
 	if w.chown && w.overlay {
 		return m, &hinted{errors.New(`options "O" and "U" contradict each other: one leaves the source alone`), "leave one of them out"}
 	}
@@ -96,7 +99,10 @@ func (c *conversion) volume(v Volume, dst, flag string) (specs.Mount, error) {
 		_, err = ParseOverlaid(m)
 	case w.overlaid != (Overlaid{}):
 		err = &hinted{errors.New("upperdir and workdir are of an overlay"), "add O"}
-	case w.chown:
+	case w.idmap:
+		m.Options = append(m.Options, "idmap") // a gap
+	}
+	if err == nil && w.chown {
 		c.res.Chown = append(c.res.Chown, v.Source)
 	}
 	return m, err
@@ -122,6 +128,7 @@ var volumeKinds = [...][]string{
 type volumeWish struct {
 	options  []string // of the mount: podman's defaults, and what was asked for
 	overlay  bool
+	idmap    bool     // the files are to have the owners that a map gives them
 	chown    bool     // the source is to be the command's user's
 	overlaid Overlaid // where its writes are to be kept
 }
@@ -149,7 +156,7 @@ func (c *conversion) volumeOptions(v Volume, flag string) (w volumeWish, err err
 		case strings.HasPrefix(o, "workdir="):
 			w.overlaid.Work = strings.TrimPrefix(o, "workdir=")
 		case o == "idmap" || strings.HasPrefix(o, "idmap="):
-			return w, fmt.Errorf("option %q: id-mapped mounts are %s", o, notYet)
+			w.idmap = true
 		case o == "" || o == "nocopy" || o == "copy" && v.Source == "": // of a volume: it is always seeded
 		default:
 			return w, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, O, upperdir=DIR, workdir=DIR, U, z, Z", o)

@@ -104,7 +104,10 @@ func (c *conversion) destination(field, raw string) (string, bool) {
 	}
 	dst := path.Clean("/" + raw)
 	switch {
-	case dst == "/", dst == "/proc", dst == "/sys", dst == "/dev":
+	case dst == "/":
+		c.fault(field, "%w", &hinted{fmt.Errorf("%q can't be a mount point: / is the sandbox's own", raw), "rootfs:DIR with --config FILE is an image whose root is a directory"})
+		return "", false
+	case dst == "/proc", dst == "/sys", dst == "/dev":
 		c.fault(field, "%q can't be a mount point: %s is the sandbox's own", raw, dst)
 		return "", false
 	case strings.HasPrefix(dst, "/proc/"), strings.HasPrefix(dst, "/sys/"):

@@ -52,10 +52,11 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// misspelt adds to an error what the word may stand for.
-func misspelt(err error, word string, words []string) error {
+// misspelt adds to an error what the word may stand for, or else where there is
+// a list.
+func misspelt(err error, word string, words []string, list string) error {
 	if n := near(word, words); len(n) > 0 {
-		return &hinted{err, "did you mean " + strings.Join(n, " or ") + "?"}
+		list = "did you mean " + strings.Join(n, " or ") + "?"
 	}
-	return err
+	return &hinted{err, list}
 }

@@ -117,6 +117,9 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 	}
 	r := region{at: at.Name, kind: regionBind, dir: "."}
 	if mode.IsDir() {
+		if at.Missing == "" && !at.Mode.IsDir() {
+			return &hinted{fmt.Errorf("%q is a file, the source is a directory", at.Name), "show a file of that directory there, or the directory at another place"}
+		}
 		if err := p.directory(at, why); err != nil {
 			return err
 		}
@@ -159,7 +162,7 @@ func (p *planner) file(at inroot.Path, why string) error {
 		return p.point(at, true, why)
 	}
 	if at.Mode.IsDir() {
-		return fmt.Errorf("%q is a directory, the source is a file", at.Name)
+		return &hinted{fmt.Errorf("%q is a directory, the source is a file", at.Name), "name the file: SRC:" + path.Join(at.Name, "NAME")}
 	}
 	return nil
 }

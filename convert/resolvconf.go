@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -88,7 +89,7 @@ func (c *conversion) checkDNS() {
 // checkNone refuses what asks for names where there are none.
 func (c *conversion) checkNone() {
 	if c.o.Network == NetworkNone && len(c.o.DNS)+len(c.o.DNSSearch)+len(c.o.DNSOptions) > 0 {
-		c.fault("--dns", "with --network none there is no way to a name server")
+		c.fault("--dns", "%w", &hinted{errors.New("with --network none there is no way to a name server"), "leave it out, or --network pasta, which has a way out"})
 	}
 	if c.o.NoHosts && len(c.o.AddHosts) > 0 {
 		c.fault("--add-host", "--no-hosts leaves no file to add to")

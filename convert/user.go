@@ -2,6 +2,7 @@ package convert
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -193,7 +194,12 @@ func (c *conversion) unknown(field, what, name string, a *accounts) {
 		c.fault(field, "no %s %q: %w", what, name, a.err)
 		return
 	}
-	c.fault(field, "no %s %q in %s", what, name, a)
+	err := fmt.Errorf("no %s %q in %s", what, name, a)
+	if field == "config.User" {
+		c.fault(field, "%w", &hinted{err, "--user UID[:GID] runs it as another one"})
+		return
+	}
+	c.fault(field, "%w", &hinted{err, "a number needs no line there"})
 }
 
 // unreadable reports a file that is there and can't be used, when nothing

@@ -30,7 +30,7 @@ func parseDevice(s string) ([]convert.Device, error) {
 		return nil, errors.New("is not SRC[:DST][:rwm]")
 	}
 	if !filepath.IsAbs(src) {
-		return nil, fmt.Errorf("source %q is not absolute", src)
+		return nil, &hinted{fmt.Errorf("source %q is not absolute", src), "--device /dev/" + filepath.Base(src)}
 	}
 	real, err := filepath.EvalSymlinks(src)
 	if err != nil {

@@ -68,7 +68,7 @@ func (f *imageFlags) reference(a imageArgs, stdin *os.File) (layout.Ref, layout.
 		return ref, o, err
 	}
 	if ref.Transport != "rootfs" && (f.config != "" || len(f.rootfs) > 0) {
-		return ref, o, fmt.Errorf("--config and --rootfs go with a rootfs: image, not with %q", a.ref)
+		return ref, o, &hinted{fmt.Errorf("--config and --rootfs go with a rootfs: image, not with %q", a.ref), "rootfs:DIR is one; with --rootfs DIR there is no IMAGE, and COMMAND comes first"}
 	}
 	if fromStdin(ref) {
 		if isTerminal(stdin) {

@@ -92,8 +92,8 @@ func (f *containerFlags) annotations(o *convert.Options) error {
 func envFlags(flags []string) ([]string, error) {
 	var env []string
 	for _, e := range flags {
-		if strings.HasPrefix(e, "=") {
-			return nil, fmt.Errorf("-e: %q has no name", e)
+		if e == "" || e[0] == '=' {
+			return nil, &hinted{fmt.Errorf("--env: %q has no name", e), "-e NAME=VALUE sets a variable, -e NAME takes it from the caller's environment"}
 		}
 		if v, ok := envOf(e); ok {
 			env = append(env, v)

@@ -61,7 +61,7 @@ func (f *processFlags) options(o *convert.Options) error {
 		}
 		l, err := convert.ParseUlimit(u)
 		if err != nil {
-			return fmt.Errorf("--ulimit: %w", err)
+			return &hinted{fmt.Errorf("--ulimit: %w", err), "such as nofile=1024:4096"}
 		}
 		o.Rlimits = append(o.Rlimits, l)
 	}
@@ -74,6 +74,9 @@ func (f *processFlags) options(o *convert.Options) error {
 		o.Umask = &umask
 	}
 	if f.flags.Changed("oom-score-adj") {
+		if f.oomScoreAdj < -1000 || f.oomScoreAdj > 1000 {
+			return fmt.Errorf("--oom-score-adj: %d is not between -1000 and 1000", f.oomScoreAdj)
+		}
 		o.OOMScoreAdj = &f.oomScoreAdj
 	}
 	return nil

@@ -111,6 +111,11 @@ func (f *resourceFlags) swap(r *specs.LinuxResources) error {
 
 // cpu are the flags about CPUs.
 func (f *resourceFlags) cpu(r *specs.LinuxResources) error {
+	for _, list := range [][2]string{{"--cpuset-cpus", f.cpuset}, {"--cpuset-mems", f.cpusetMems}} {
+		if strings.Trim(list[1], "0123456789,-") != "" {
+			return fmt.Errorf("%s: %q is no list of numbers (such as 0-3,5)", list[0], list[1])
+		}
+	}
 	c := &specs.LinuxCPU{Cpus: f.cpuset, Mems: f.cpusetMems}
 	byTime := f.resourceSet.Changed("cpu-period") || f.resourceSet.Changed("cpu-quota")
 	if f.resourceSet.Changed("cpus") {

@@ -51,6 +51,9 @@ func openUpper(path string, want upperOwner, look bool) (_ *upperDir, err error)
 		}
 		return nil, err
 	}
+	if info, err := os.Stat(u.path); err == nil && !info.IsDir() {
+		return nil, &hinted{fmt.Errorf("%s is not a directory", u.path), "name one, or one that is to be made"}
+	}
 	defer func() {
 		if err != nil {
 			u.close()

@@ -18,7 +18,11 @@ func parseVolume(s string) (convert.Volume, error) {
 	}
 	dst := parts[min(1, len(parts)-1)]
 	if !filepath.IsAbs(dst) {
-		return convert.Volume{}, fmt.Errorf("destination %q is not absolute", dst)
+		err := fmt.Errorf("destination %q is not absolute", dst)
+		if len(parts) == 1 {
+			return convert.Volume{}, &hinted{err, "-v " + hostPath(s) + ":/DST shows a directory of the host"}
+		}
+		return convert.Volume{}, err
 	}
 	v := convert.Volume{Destination: dst}
 	if len(parts) == 1 {
@@ -87,6 +91,9 @@ func parseMount(s string, o *convert.Options) error {
 		if err := m.set(key, value, hasValue); err != nil {
 			return err
 		}
+	}
+	if m.dst == "" {
+		return &hinted{errors.New("has no destination"), "--mount type=bind,src=./DIR,dst=/DST"}
 	}
 	if !filepath.IsAbs(m.dst) {
 		return fmt.Errorf("destination %q is not absolute", m.dst)

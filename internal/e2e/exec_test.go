@@ -70,7 +70,7 @@ func TestExec(t *testing.T) {
 			}{
 				{[]string{"-e", "X=1", "-e", "GREETING=other", "-w", "/etc"}, []string{"sh", "-c", "echo $X $GREETING; pwd"}, "1 other\n/etc\n", "", 0},
 				{nil, []string{"--", "echo", "-u"}, "-u\n", "", 0},
-				{[]string{"-e", "=x"}, []string{"true"}, "", "oci2bwrap: -e: \"=x\" has no name\n", 125},
+				{[]string{"-e", "=x"}, []string{"true"}, "", "oci2bwrap: --env: \"=x\" has no name\n", 125},
 				{nil, []string{"nothing"}, "", "oci2bwrap: exec \"nothing\": not found in PATH (/bin)\n", 127},
 				{nil, []string{"/usr/data"}, "", "oci2bwrap: exec \"/usr/data\": permission denied\n", 126},
 				{[]string{"-w", "/no"}, []string{"true"}, "", "oci2bwrap: process.cwd: /no: no such file or directory\n", 125},
