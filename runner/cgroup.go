@@ -166,13 +166,14 @@ func sweepCgroups(parent string) {
 }
 
 // removeCgroup removes the group once its last process is gone for the kernel
-// too, which is a moment after it has been waited for.
+// too, which is a moment after it has been waited for, on a busy machine a longer
+// one.
 func removeCgroup(dir *os.File) {
 	if dir == nil {
 		return
 	}
 	defer dir.Close()
-	for range 200 {
+	for range 2000 {
 		if err := unix.Rmdir(dir.Name()); err != unix.EBUSY {
 			return
 		}

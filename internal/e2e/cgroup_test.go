@@ -78,12 +78,12 @@ func TestCgroup(t *testing.T) {
 				sh("oci2bwrap unpack $IMAGES/tools " + bundle)
 				limit(t, filepath.Join(bundle, "config.json"))
 				groups := "find " + top + " -name 'oci2bwrap-*-*'"
-				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; wait; " + groups)
+				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; wait; echo left; " + groups)
 				entered := sh("oci2bwrap run -q " + bundle + " sleep 2 & sleep 0.6; oci2bwrap exec $! grep 0:: /proc/self/cgroup; wait")
 				if entered != "0::/\n" {
 					t.Errorf("exec is in %q, not in the sandbox's group", entered)
 				}
-				if !strings.Contains(got, "0::/\n") || !strings.HasSuffix(got, "\n4194304\n4194304\n3\n") {
+				if !strings.Contains(got, "0::/\n") || !strings.Contains("\n"+got, "\n4194304\n4194304\n3\n") || !strings.HasSuffix(got, "\nleft\n") {
 					t.Errorf("got %q, want a group of its own with the limits, and nothing after", got)
 				}
 				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & sleep 0.6; kill -9 $!; wait; " + groups + " | wc -l; oci2bwrap run -q " + bundle + " true; " + groups)
