@@ -81,6 +81,7 @@ func initMain(args []string) int {
 	if !errors.As(err, &report) {
 		report = &ExecError{Code: 125, Msg: err.Error()}
 	}
+	report.Msg = shortened(report.Msg)
 	msg, _ := json.Marshal(report)
 	unix.Write(s.SocketFD, msg)
 	return report.Code

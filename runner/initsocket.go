@@ -4,14 +4,18 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
+// maxReport is more than a socket takes in one message.
+const maxReport = 256 << 10
+
 // readReport reads what the init says; nothing once the command has been
 // executed, since that closes the socket.
 func readReport(sock int) ([]byte, error) {
-	buf := make([]byte, 8192)
+	buf := make([]byte, maxReport)
 	for {
 		n, err := unix.Read(sock, buf)
 		if errors.Is(err, unix.EINTR) {
@@ -57,4 +61,14 @@ func awaitReady(sock int) (pid int, master *os.File, err error) {
 		return 0, nil, errors.New("the init's message names no sender")
 	}
 	return pid, master, nil
+}
+
+// shortened is a message that a socket takes whatever the names in it, without the
+// middle of a long one.
+func shortened(msg string) string {
+	const half = 2 << 10
+	if len(msg) <= 2*half {
+		return msg
+	}
+	return strings.ToValidUTF8(msg[:half], "") + "..." + strings.ToValidUTF8(msg[len(msg)-half:], "")
 }
