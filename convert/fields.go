@@ -34,7 +34,7 @@ var imageFields = [...]fieldRow{
 	{Path: "config.Env", Class: Honoured, How: "process.env; of several with one name the last wins; an entry without a name or without \"=\" is left out and noted"},
 	{Path: "config.Entrypoint", Class: Honoured, How: "the start of process.args; --entrypoint replaces it and Cmd"},
 	{Path: "config.Cmd", Class: Honoured, How: "the end of process.args; a COMMAND replaces it"},
-	{Path: "config.Volumes", Class: Honoured, How: "a writable directory each that starts with the image's content and is discarded at exit; /, /proc, /sys, /dev, /nix/store and what climbs out by \"..\" are errors"},
+	{Path: "config.Volumes", Class: Honoured, How: "a writable directory each that starts with the image's content and is discarded at exit; /, /proc, /sys, /dev, /nix/store, what climbs out by \"..\", more than 1000, and more than 10,000 names in their paths are errors"},
 	{Path: "config.WorkingDir", Class: Honoured, How: "process.cwd; made absolute and clean, made where the image lacks it; below /proc it is an error"},
 	{Path: "config.Labels", Class: Honoured, How: "annotations, which win over the implicit ones"},
 	{Path: "config.StopSignal", Class: Honoured, How: "SIGTERM and SIGHUP become it; annotation org.opencontainers.image.stopSignal"},

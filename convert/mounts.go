@@ -59,11 +59,29 @@ func (c *conversion) mounts() {
 	maps.Copy(c.res.Origin, l.origin)
 }
 
+// Bounds for an image's Volumes: each name in their paths is looked up in all
+// that is mounted.
+const (
+	maxVolumes     = 1000
+	maxVolumeNames = 10_000
+)
+
 // volumes gives every Volume a directory of its own. One at a place where a
 // default mount is has what it asks for already.
 func (c *conversion) volumes(l *mountList) {
 	const field = "config.Volumes"
 	if c.o.ImageVolumes == IgnoreVolumes {
+		return
+	}
+	names := 0
+	for v := range c.img.Config.Volumes {
+		names += 1 + strings.Count(v, "/")
+	}
+	if len(c.img.Config.Volumes) > maxVolumes || names > maxVolumeNames {
+		c.faults = append(c.faults, &hinted{
+			fmt.Errorf("%s: has %d volumes, with %d names in their paths, and may have %d and %d", field, len(c.img.Config.Volumes), names, maxVolumes, maxVolumeNames),
+			"--volumes ignore runs the image without them",
+		})
 		return
 	}
 	for _, v := range slices.Sorted(maps.Keys(c.img.Config.Volumes)) {

@@ -16,8 +16,8 @@ type Limits struct {
 	// (default 1000).
 	Documents int64
 
-	// Members is the number of members of an image archive, or of directories
-	// of an unpacked image (default 100,000).
+	// Members is the number of members of an image archive, of directories of
+	// an unpacked image, or of descriptors in its indexes (default 100,000).
 	Members int64
 
 	// Depth is how deep indexes may nest (default 8).

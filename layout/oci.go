@@ -144,6 +144,10 @@ func (o *ociImages) expand(s *selection, descs []v1.Descriptor, of candidate, de
 		return &LimitError{"Depth", "indexes are nested too deeply", o.limits.Depth}
 	}
 	for _, d := range descs {
+		// An index may be named many times: it costs each time.
+		if s.seen++; s.seen > o.limits.Members {
+			return &LimitError{"Members", "indexes name too many manifests", o.limits.Members}
+		}
 		c := candidate{
 			desc:  d,
 			tags:  with(of.tags, d.Annotations[refName]),

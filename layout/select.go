@@ -15,6 +15,11 @@ type selection struct {
 	want  v1.Platform
 	doc   string // the document that names the images
 	found []*candidate
+	seen  int64 // descriptors in indexes so far
+
+	// Those of found that have a digest: there may be as many as a document has
+	// room for.
+	byDigest map[v1.Hash][]*candidate
 }
 
 // candidate is a manifest that may be the one.
@@ -38,8 +43,9 @@ func (s *selection) add(c candidate) {
 		p := normalise(*p)
 		c.platform = &p
 	}
-	for _, have := range s.found {
-		if have.desc.Digest.Hex != "" && have.desc.Digest == c.desc.Digest && samePlatform(have.platform, c.platform) {
+	same := s.byDigest[c.desc.Digest]
+	for _, have := range same {
+		if samePlatform(have.platform, c.platform) {
 			for _, t := range c.tags {
 				have.tags = with(have.tags, t)
 			}
@@ -50,6 +56,13 @@ func (s *selection) add(c candidate) {
 		}
 	}
 	s.found = append(s.found, &c)
+	if c.desc.Digest.Hex == "" {
+		return
+	}
+	if s.byDigest == nil {
+		s.byDigest = map[v1.Hash][]*candidate{}
+	}
+	s.byDigest[c.desc.Digest] = append(same, &c)
 }
 
 func samePlatform(a, b *v1.Platform) bool {
