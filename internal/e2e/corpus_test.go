@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/oci2bwrap/oci2bwrap/fixtures"
 	"github.com/oci2bwrap/oci2bwrap/fixtures/hostile"
@@ -80,9 +81,8 @@ func runCase(t *testing.T, c *hostile.Case, base hostile.Layer, env []string) {
 
 func judgeRun(t *testing.T, c *hostile.Case, status int, out, complaint string) {
 	t.Helper()
-	printed := strings.ReplaceAll(complaint, "\n", "")
-	if i := strings.IndexFunc(printed, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 && status >= 125 {
-		t.Errorf("the message has a %q: %q", printed[i], complaint)
+	if status >= 125 {
+		checkMessages(t, complaint)
 	}
 	switch {
 	case c.Refused == hostile.Any && (status == 0 || status == 125):
@@ -92,5 +92,21 @@ func judgeRun(t *testing.T, c *hostile.Case, status int, out, complaint string) 
 		}
 	case status != c.Run.Status || c.Run.Output != hostile.Any && out != c.Run.Output:
 		t.Errorf("status %d, %q, %q; want %d, %q", status, out, complaint, c.Run.Status, c.Run.Output)
+	}
+}
+
+// checkMessages wants lines of oci2bwrap's own that nothing can be hidden in, and a
+// hint only as the last.
+func checkMessages(t *testing.T, complaint string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(complaint, "\n"), "\n")
+	for n, line := range lines {
+		hint := strings.HasPrefix(line, "hint: ") && n > 0 && n == len(lines)-1
+		if !hint && !strings.HasPrefix(line, "oci2bwrap: ") {
+			t.Errorf("not a line of ours: %q in %q", line, complaint)
+		}
+		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 || !utf8.ValidString(line) {
+			t.Errorf("does not print: %q", complaint)
+		}
 	}
 }
