@@ -30,7 +30,12 @@ bubblewrap failed before the command ran.`,
 		Example: `  oci2bwrap run ./image-dir
   oci2bwrap run ./image-dir:v2 /bin/sh -c 'id; pwd; env'
   oci2bwrap run -e DEBUG=1 -v ./data:/data --network none ./image-dir
-  echo hello | oci2bwrap run --writable ./image-dir cat`,
+  echo hello | oci2bwrap run --writable ./image-dir cat
+  oci2bwrap run -it ./image-dir /bin/sh
+  oci2bwrap run --network pasta -p 8080:80 ./image-dir
+  oci2bwrap run -v ./source:/src:O -w /src ./image-dir make test
+  oci2bwrap run --upper ./kept ./image-dir /bin/sh -c 'date >> /visits'
+  oci2bwrap run --healthcheck --health-cmd 'curl -f localhost' --health-interval 1s ./image-dir`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := f.parse(cmd, args)
 			if err != nil {
