@@ -86,7 +86,7 @@ func TestCgroup(t *testing.T) {
 				if !strings.Contains(got, "0::/\n") || !strings.Contains("\n"+got, "\n4194304\n4194304\n3\n") || !strings.HasSuffix(got, "\nleft\n") {
 					t.Errorf("got %q, want a group of its own with the limits, and nothing after", got)
 				}
-				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & sleep 0.6; kill -9 $!; wait; " + groups + " | wc -l; oci2bwrap run -q " + bundle + " true; " + groups)
+				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & sleep 0.6; kill -9 $!; wait; " + groups + " | wc -l; while grep -q . $(" + groups + ")/cgroup.procs; do sleep 0.01; done; oci2bwrap run -q " + bundle + " true; " + groups)
 				if got != "1\n" {
 					t.Errorf("after a kill and a run: %q, want one group before the run and none after", got)
 				}
