@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -24,13 +25,21 @@ func (p *planner) join(plan *bwrap.Plan) {
 		field := fmt.Sprintf("linux.namespaces[%d].path", i)
 		flag := own[ns.Type]
 		switch {
+		case flag == nil && p.host.Joined[ns.Path]:
+			n.Join = append(n.Join, bwrap.Join{Kind: string(ns.Type), Path: ns.Path, Field: field})
+			continue
+		case ns.Type == specs.MountNamespace:
+			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
+				Reason: "bubblewrap makes the sandbox in a copy of the mount namespace that it is started in: neither would the process be in the one that is named, nor see what is mounted there later"})
+			continue
 		case flag == nil:
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
 				Reason: fmt.Sprintf("a sandbox can't join a %s namespace: it is made in one of its own", ns.Type)})
 			continue
-		case p.host.ordinary():
+		case !p.mayJoin():
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
-				Reason: "only root may join a namespace: a new one is made", Remedy: "run oci2bwrap as root"})
+				Reason: "only root of the user namespace that it belongs to may join it: a new one is made",
+				Remedy: "name that user namespace by its path too, or run oci2bwrap as root"})
 			continue
 		case ns.Type == specs.PIDNamespace && !p.joinPID(plan, field):
 			continue
@@ -69,4 +78,35 @@ func (p *planner) joinPID(plan *bwrap.Plan, field string) bool {
 	}
 	plan.Cgroup = &bwrap.CgroupLimits{Parent: p.host.Cgroup.Parent}
 	return true
+}
+
+// mayJoin says that the caller is root of a user namespace that was there
+// before, so that others can belong to it. Which do the kernel says.
+func (p *planner) mayJoin() bool {
+	return !p.host.ordinary() || p.host.Mapped != nil && !p.host.Mapped.Own
+}
+
+// joinedUser is the place of the user namespace that the caller has been
+// started in for the Spec, -1 for none.
+func (p *planner) joinedUser() int {
+	return slices.IndexFunc(p.spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == specs.UserNamespace && ns.Path != "" && p.host.Joined[ns.Path]
+	})
+}
+
+// joinedSpace is for a sandbox in a user namespace that is there. Its maps are
+// what they are, and the Spec's can only be the same.
+func (p *planner) joinedSpace(plan *bwrap.Plan, at int) {
+	m := p.host.Mapped
+	for _, ids := range []struct {
+		field        string
+		wanted, have []specs.LinuxIDMapping
+	}{{"linux.uidMappings", p.spec.Linux.UIDMappings, m.UIDs}, {"linux.gidMappings", p.spec.Linux.GIDMappings, m.GIDs}} {
+		if len(ids.wanted) > 0 && !slices.Equal(ids.wanted, ids.have) {
+			p.fail(&hinted{fmt.Errorf("%s: are not those of the user namespace that is joined (linux.namespaces[%d].path)", ids.field, at), "leave them out: they are that namespace's"})
+		}
+	}
+	p.inheritedSpace(plan)
+	// With one id there are no groups to be set, and no other ids.
+	plan.Namespaces.User, plan.Namespaces.OneID = false, count(m.UIDs) == 1 && count(m.GIDs) == 1
 }

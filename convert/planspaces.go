@@ -20,6 +20,11 @@ func (p *planner) spaces(plan *bwrap.Plan) {
 			Reason: "no pid namespace is named, but a sandbox has one of its own: it sees no process of the host",
 		})
 	}
+	user := p.joinedUser()
+	if user >= 0 && p.host.Mapped != nil {
+		p.joinedSpace(plan, user)
+		return
+	}
 	switch {
 	case p.host.single():
 		p.singleSpace(plan)

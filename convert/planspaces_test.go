@@ -20,6 +20,13 @@ func TestSpaces(t *testing.T) {
 	several := func(own bool) Host {
 		return Host{Confined: true, Mapped: &Mapped{UIDs: ranges, GIDs: ranges, Own: own}}
 	}
+	joined := func(h Host, paths ...string) Host {
+		h.Joined = map[string]bool{}
+		for _, p := range paths {
+			h.Joined[p] = true
+		}
+		return h
+	}
 	pid, user := specs.LinuxNamespace{Type: specs.PIDNamespace}, specs.LinuxNamespace{Type: specs.UserNamespace}
 	for _, test := range []struct {
 		name       string
@@ -53,6 +60,11 @@ func TestSpaces(t *testing.T) {
 		{"somebody's several ids, outside", several(false), []specs.LinuxNamespace{pid, user}, single(0, 0), true, nil},
 		{"other ids than those", several(true), []specs.LinuxNamespace{pid, user}, single(0, 8), true,
 			[]string{"linux.uidMappings weakens isolation", "linux.gidMappings weakens isolation"}},
+		{"joined user", joined(several(false), "/u", "/t"), []specs.LinuxNamespace{pid, {Type: specs.UserNamespace, Path: "/u"}, {Type: specs.IPCNamespace, Path: "/i"}, {Type: specs.TimeNamespace, Path: "/t"}}, ranges, false, nil},
+		{"joined user, none entered", several(true), []specs.LinuxNamespace{pid, {Type: specs.UserNamespace, Path: "/u"}, {Type: specs.NetworkNamespace, Path: "/n"}}, ranges, true,
+			[]string{"linux.namespaces[1].path not available", "linux.namespaces[2].path not available"}},
+		{"joined mounts", Host{}, []specs.LinuxNamespace{pid, {Type: specs.MountNamespace, Path: "/m"}}, nil, false,
+			[]string{"linux.namespaces[1].path not available"}},
 		{"somebody's several ids", several(false), []specs.LinuxNamespace{pid}, nil, false, nil},
 	} {
 		spec := bundle()

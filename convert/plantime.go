@@ -19,6 +19,10 @@ func (p *planner) time(plan *bwrap.Plan) {
 	case i < 0 && len(offsets) > 0:
 		p.fail(fmt.Errorf("linux.timeOffsets: need a time namespace in linux.namespaces"))
 	case i < 0:
+	case p.host.Joined[p.spec.Linux.Namespaces[i].Path]:
+		if len(offsets) > 0 {
+			p.gaps = append(p.gaps, Gap{Field: "linux.timeOffsets", Effect: Lacks, Reason: "the time namespace is joined, and keeps its own clocks"})
+		}
 	case !p.Features.Stage:
 		p.gaps = append(p.gaps, Gap{
 			Field: fmt.Sprintf("linux.namespaces[%d].type", i), Effect: Lacks,

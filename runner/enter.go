@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
 // Entry is a user namespace to be made, in which this program runs once more.
@@ -21,13 +23,19 @@ type Entry struct {
 	// Direct writes the maps without these two, which the kernel allows to who
 	// has the capabilities CAP_SETUID and CAP_SETGID for the ids.
 	Direct bool
+
+	// Join are user and time namespaces that are there, to enter instead of a
+	// new one; Map is not used then.
+	Join []bwrap.Join
 }
 
 // Entered is this program in its new user namespace. It comes up while the
 // namespace gets its ids, and waits for Begin.
 type Entered struct {
 	pid, pidfd int
-	writers    [2]*mapWriter
+	writers    []*mapWriter
+	namespaces []*os.File // to be joined, and what they are, in their order
+	order      []bwrap.Join
 	release    *os.File
 	started    chan error // nil when the child and its writers run
 	ended      chan syscall.WaitStatus
@@ -46,10 +54,16 @@ func (e Entry) Enter() (*Entered, error) {
 		pidfd: -1, started: make(chan error, 1),
 		ended: make(chan syscall.WaitStatus, 1), stopped: make(chan struct{}, 1),
 	}
-	for i, w := range [2]mapWriter{
+	if err := child.joinEntry(e.Join); err != nil {
+		return nil, err
+	}
+	for _, w := range [2]mapWriter{
 		{program: "newuidmap", file: "uid_map", lines: e.Map.UIDs},
 		{program: "newgidmap", file: "gid_map", lines: e.Map.GIDs},
 	} {
+		if len(e.Join) > 0 {
+			break // it has its ids
+		}
 		if !e.Direct {
 			path, err := FindMapper(e.Path, w.program)
 			if err != nil {
@@ -57,7 +71,7 @@ func (e Entry) Enter() (*Entered, error) {
 			}
 			w.path = path
 		}
-		child.writers[i] = &w
+		child.writers = append(child.writers, &w)
 	}
 	r, release, err := os.Pipe()
 	if err != nil {
@@ -130,13 +144,20 @@ func (c *Entered) run(args []string, release *os.File) {
 // fork gives the child the capabilities as ambient ones: exec would take the
 // others while no id is mapped.
 func (c *Entered) fork(args []string, release *os.File) error {
-	argv := []string{"oci2bwrap", enterWord, "3", strconv.Itoa(os.Getpid())}
+	argv := []string{"oci2bwrap", enterWord, "3", strconv.Itoa(os.Getpid()), c.joinedWord()}
 	env := os.Environ()
 	if _, set := os.LookupEnv(procsVariable); set {
 		argv = append(argv, "0")
 	} else {
 		argv = append(argv, strconv.Itoa(runtime.GOMAXPROCS(0)))
 		env = append(env, procsVariable+"=1")
+	}
+	if len(c.order) > 0 {
+		var err error
+		if c.pid, err = c.forkJoined(append(argv, args...), env, release); err == nil {
+			c.pidfd, err = unix.PidfdOpen(c.pid, 0)
+		}
+		return err
 	}
 	attr := &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, Setsid: true, Pdeathsig: syscall.SIGKILL,

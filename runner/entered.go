@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -17,6 +18,7 @@ import (
 type Inside struct {
 	UID, GID int
 
+	joined     int // of EnterKinds, a bit each
 	fd, parent int
 	procs      int // threads to run from then on; 0 for no other number
 }
@@ -24,11 +26,11 @@ type Inside struct {
 // entered is where Enter has brought this process. It gives the program's
 // arguments, its name included.
 func entered(args []string) ([]string, *Inside, error) {
-	if len(args) < 3 {
+	if len(args) < 4 {
 		return nil, nil, errors.New("started by hand")
 	}
 	var i Inside
-	for n, to := range []*int{&i.fd, &i.parent, &i.procs} {
+	for n, to := range []*int{&i.fd, &i.parent, &i.joined, &i.procs} {
 		var err error
 		if *to, err = strconv.Atoi(args[n]); err != nil {
 			return nil, nil, err
@@ -37,8 +39,18 @@ func entered(args []string) ([]string, *Inside, error) {
 	if i.procs > 0 {
 		os.Unsetenv(procsVariable)
 	}
-	return append([]string{"oci2bwrap"}, args[3:]...), &i, nil
+	return append([]string{"oci2bwrap"}, args[4:]...), &i, nil
 }
+
+// Joined says which of EnterKinds has been joined by its path. Otherwise the
+// user namespace has been made for this process.
+func (i *Inside) Joined(kind string) bool {
+	n := slices.Index(EnterKinds, kind)
+	return n >= 0 && i.joined&(1<<n) != 0
+}
+
+// Made says that the user namespace was made for this process.
+func (i *Inside) Made() bool { return i.joined == 0 }
 
 // Await makes this process root of its user namespace once ids are mapped
 // there. Until then it must touch no file and start nothing: it has no ids yet
@@ -49,7 +61,9 @@ func (i *Inside) Await() error {
 	}
 	unix.Close(i.fd)
 	i.UID, i.GID = os.Geteuid(), os.Getegid()
-	if err := becomeRoot(); err != nil {
+	if err := becomeRoot(); i.Joined("user") && errors.Is(err, unix.EINVAL) {
+		return errors.New("the user namespace that is joined maps no root, who alone can make a sandbox in it")
+	} else if err != nil {
 		return fmt.Errorf("user namespace: %w", err)
 	}
 	if os.Getppid() != i.parent {

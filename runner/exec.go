@@ -139,7 +139,7 @@ func (r *Running) start(s *Sandbox, l *launch, spec int) error {
 	go func() {
 		runtime.LockOSThread() // and never unlocked
 		j := joining{
-			pidfd: r.pidfd, namespaces: r.namespaces(), files: l.fds, self: s.init.SelfFD,
+			enter: []entering{{uintptr(r.pidfd), r.namespaces()}}, files: l.fds, self: s.init.SelfFD,
 			argv: []string{"init", initWord, strconv.Itoa(spec)}, env: childEnv, lastCap: s.init.KernelCaps,
 		}
 		pid, err := j.start()

@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +14,7 @@ import (
 // itself but that of processes, which is bubblewrap's to enter.
 var joinKinds = map[string]int{
 	"network": unix.CLONE_NEWNET, "ipc": unix.CLONE_NEWIPC, "uts": unix.CLONE_NEWUTS, "cgroup": unix.CLONE_NEWCGROUP,
-	"pid": unix.CLONE_NEWPID,
+	"pid": unix.CLONE_NEWPID, "user": unix.CLONE_NEWUSER, "time": unix.CLONE_NEWTIME,
 }
 
 // remedyJoinPID is for a pid namespace that can't be joined.
@@ -44,8 +45,10 @@ func openNamespace(j bwrap.Join) (*os.File, error) {
 }
 
 // join enters the namespaces with the calling thread: bubblewrap is born in
-// them. All are opened before one is entered.
+// them. All are opened before one is entered. Those of EnterKinds this process
+// is in already.
 func join(joins []bwrap.Join) error {
+	joins = slices.DeleteFunc(slices.Clone(joins), func(j bwrap.Join) bool { return slices.Contains(EnterKinds, j.Kind) })
 	files := make([]*os.File, len(joins))
 	for i, j := range joins {
 		f, err := openNamespace(j)
@@ -57,10 +60,10 @@ func join(joins []bwrap.Join) error {
 	}
 	for i, j := range joins {
 		if j.Kind == "pid" {
-			continue
+			continue // that is bubblewrap's to enter
 		}
 		if err := unix.Setns(int(files[i].Fd()), joinKinds[j.Kind]); err != nil {
-			return fmt.Errorf("%s: join %q: %w", j.Field, j.Path, err)
+			return &Error{Msg: fmt.Sprintf("%s: join %q", j.Field, j.Path), Err: err, Remedy: joinRemedy(j.Kind, err)}
 		}
 	}
 	return nil

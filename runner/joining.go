@@ -11,20 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// joining is a program about to be started in the namespaces of another
-// process. Go's own way of starting one can't enter namespaces, and a program
+// joining is a program about to be started in namespaces of others. Go's own way of starting one can't enter namespaces, and a program
 // with threads can't enter a user namespace, so it is forked by hand: a first
 // child that has one thread enters and is the parent of a second, which is in
 // the pid namespace as well and becomes the program. The first stays, gives
 // the second's status as bubblewrap does, and takes it along when it dies.
 type joining struct {
-	pidfd      int       // of the process whose namespaces they are
-	namespaces uintptr   // those to enter, as flags of clone(2)
-	files      []uintptr // the program's descriptors, by their number there
-	self       int       // among these, the program
-	argv, env  []string
-	lastCap    int
+	enter     []entering // in this order
+	mounts    bool       // then make a mount namespace
+	alone     bool       // the first child is the program: no pid namespace is entered
+	files     []uintptr  // the program's descriptors, by their number there
+	self      int        // among these, the program
+	argv, env []string
+	lastCap   int
 }
+
+// entering is one call of setns(2): a namespace, or the process that has it, and
+// which they are, as flags of clone(2).
+type entering struct{ fd, flags uintptr }
+
+const maxEnter = 4
 
 // minFD is above the numbers that the program's descriptors get, so that
 // giving one its number closes none of the others.
@@ -33,29 +39,49 @@ const minFD = 64
 // forked is what the two children use: plain memory, for they may not
 // allocate.
 type forked struct {
-	pidfd, flags uintptr
-	files        [minFD]uintptr
-	nfiles       uintptr
-	self         uintptr
-	argv, envp   **byte
-	report       uintptr // where a child says what failed
-	parent       uintptr
-	lastCap      uintptr
-	caps         unix.CapUserHeader
-	sets         [2]unix.CapUserData
-	mask         [2]uint64 // of signals: all, and the one to go on with
-	status       uint32
-	failed       [2]uint32 // step and errno
-	empty        [1]byte
+	enter      [maxEnter]entering
+	nenter     uintptr
+	user       bool // one of them is a user namespace
+	mounts     bool
+	alone      bool
+	files      [minFD]uintptr
+	nfiles     uintptr
+	self       uintptr
+	argv, envp **byte
+	report     uintptr // where a child says what failed
+	parent     uintptr
+	lastCap    uintptr
+	caps       unix.CapUserHeader
+	sets       [2]unix.CapUserData
+	mask       [2]uint64 // of signals: all, and the one to go on with
+	status     uint32
+	failed     [2]uint32 // step and errno
+	empty      [1]byte
 }
 
+// enterStep is the step of the first setns, and those of the others follow.
+const enterStep = 100
+
 // joinSteps names what a child can fail at.
-var joinSteps = [...]string{"start", "parent", "enter the namespaces", "parent-death signal", "capabilities", "fork", "descriptors", "exec", "dumpable"}
+var joinSteps = [...]string{"start", "parent", "", "parent-death signal", "capabilities", "fork", "descriptors", "exec", "new mount namespace", "dumpable"}
+
+// enterError says which of the calls of setns failed.
+type enterError struct {
+	index int
+	errno syscall.Errno
+}
+
+func (e *enterError) Error() string { return "enter the namespaces: " + e.errno.Error() }
+func (e *enterError) Unwrap() error { return e.errno }
 
 // start gives the process id of the first child, once the second has become
 // the program. The calling thread must stay until the child has ended.
 func (j *joining) start() (int, error) {
-	f := &forked{pidfd: uintptr(j.pidfd), flags: j.namespaces, self: uintptr(j.self), parent: uintptr(os.Getpid()), lastCap: uintptr(j.lastCap)}
+	f := &forked{nenter: uintptr(len(j.enter)), mounts: j.mounts, alone: j.alone, self: uintptr(j.self), parent: uintptr(os.Getpid()), lastCap: uintptr(j.lastCap)}
+	for i, e := range j.enter {
+		f.enter[i] = e
+		f.user = f.user || e.flags&unix.CLONE_NEWUSER != 0
+	}
 	for i, fd := range j.files {
 		// CLOEXEC is cleared by giving it its number.
 		dup, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, minFD)
@@ -102,6 +128,9 @@ func (j *joining) start() (int, error) {
 	if n, _ := unix.Read(report[0], said[:]); n == len(said) {
 		unix.Wait4(pid, nil, 0, nil)
 		step, errno := *(*uint32)(unsafe.Pointer(&said[0])), *(*uint32)(unsafe.Pointer(&said[4]))
+		if step >= enterStep {
+			return 0, &enterError{int(step - enterStep), syscall.Errno(errno)}
+		}
 		return 0, fmt.Errorf("%s: %w", joinSteps[step], syscall.Errno(errno))
 	}
 	return pid, nil
@@ -136,10 +165,17 @@ func (f *forked) fork() (int, syscall.Errno) {
 func (f *forked) first() {
 	// It has the caller's memory and descriptors, until the second's exec.
 	if _, _, e := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0, 0, 0, 0); e != 0 {
-		f.fail(8, e)
+		f.fail(9, e)
 	}
-	if _, _, e := unix.RawSyscall(unix.SYS_SETNS, f.pidfd, f.flags, 0); e != 0 {
-		f.fail(2, e)
+	for i := uintptr(0); i < f.nenter && i < maxEnter; i++ {
+		if _, _, e := unix.RawSyscall(unix.SYS_SETNS, f.enter[i].fd, f.enter[i].flags, 0); e != 0 {
+			f.fail(enterStep+uint32(i), e)
+		}
+	}
+	if f.mounts {
+		if _, _, e := unix.RawSyscall(unix.SYS_UNSHARE, unix.CLONE_NEWNS, 0, 0); e != 0 {
+			f.fail(8, e)
+		}
 	}
 	// After that: new credentials clear it.
 	if _, _, e := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0); e != 0 {
@@ -149,7 +185,7 @@ func (f *forked) first() {
 		f.fail(1, unix.ESRCH)
 	}
 	unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
-	if f.flags&unix.CLONE_NEWUSER != 0 {
+	if f.user {
 		// The program needs them all, and its user need not be 0 there.
 		if _, _, e := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&f.caps)), uintptr(unsafe.Pointer(&f.sets)), 0); e != 0 {
 			f.fail(4, e)
@@ -157,6 +193,9 @@ func (f *forked) first() {
 		for c := uintptr(0); c <= f.lastCap; c++ {
 			unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0, 0)
 		}
+	}
+	if f.alone {
+		f.second()
 	}
 	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if e != 0 {
@@ -192,7 +231,11 @@ func (f *forked) second() {
 	}
 	unix.RawSyscall(unix.SYS_CLOSE_RANGE, 3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	for i := uintptr(0); i < f.nfiles && i < minFD; i++ {
-		if _, _, e := unix.RawSyscall(unix.SYS_DUP3, f.files[i], i, 0); e != 0 {
+		flags := uintptr(0)
+		if f.alone && i == f.self {
+			flags = unix.O_CLOEXEC // it runs by its name
+		}
+		if _, _, e := unix.RawSyscall(unix.SYS_DUP3, f.files[i], i, flags); e != 0 {
 			f.fail(6, e)
 		}
 	}

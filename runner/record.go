@@ -58,13 +58,30 @@ func (s *Sandbox) describe() *record {
 }
 
 // startTime reads when a process was started: field 22 of /proc/PID/stat, the
-// 20th behind the name in parentheses.
+// 20th behind the name in parentheses. There it is by the clock of the
+// reader's time namespace; here it is by that of the first one, but for what is
+// lost by rounding, a tick.
 func startTime(pid int) (uint64, error) {
 	fields, err := statFields(pid)
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseUint(fields[19], 10, 64)
+	ticks, err := strconv.ParseUint(fields[19], 10, 64)
+	return ticks - uint64(ownBoottime()), err
+}
+
+// ownBoottime is how far this process's clock is before that of the first time
+// namespace, in ticks.
+func ownBoottime() int64 {
+	const hertz = 100 // USER_HZ
+	data, _ := os.ReadFile("/proc/self/timens_offsets")
+	for line := range strings.Lines(string(data)) {
+		var secs, nanosecs int64
+		if n, _ := fmt.Sscanf(line, "boottime %d %d", &secs, &nanosecs); n == 2 {
+			return secs*hertz + nanosecs*hertz/1e9
+		}
+	}
+	return 0
 }
 
 // parentOf tells the parent of a process, 0 where there is none to be seen.

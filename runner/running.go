@@ -143,7 +143,7 @@ func (r *record) open() (*Running, error) {
 	if err != nil {
 		return nil, gone
 	}
-	if start, err := startTime(r.PID); err != nil || start != r.Start {
+	if start, err := startTime(r.PID); err != nil || start-r.Start+1 > 2 { // a tick is lost by rounding
 		unix.Close(fd)
 		return nil, gone
 	}

@@ -82,7 +82,7 @@ func TestRecordOfEndedCommand(t *testing.T) {
 	} else {
 		r.Close()
 	}
-	if _, err := (&record{PID: os.Getpid(), Start: start + 1}).open(); err == nil || !strings.Contains(err.Error(), "has ended") {
+	if _, err := (&record{PID: os.Getpid(), Start: start + 2}).open(); err == nil || !strings.Contains(err.Error(), "has ended") {
 		t.Errorf("of another start: %v", err)
 	}
 }

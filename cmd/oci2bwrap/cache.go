@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/oci2bwrap/oci2bwrap/layout"
+	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
 func newCacheCmd(std stdio) *cobra.Command {
@@ -70,7 +71,7 @@ func (f *cacheFlags) store(std stdio) (*layout.Store, error) {
 	if err != nil {
 		return store, nil // what is out of reach is said of each
 	}
-	if err := enter(std, m, false); err != nil {
+	if err := enter(std, runner.Entry{Map: *m, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}, false); err != nil {
 		return nil, err
 	}
 	return store, nil

@@ -33,7 +33,7 @@ func newParityRun(f *containerFlags, p *parityFlags, std stdio, a imageArgs, dir
 	if a.fromStdin() {
 		return nil, &hinted{errors.New("an image on stdin can be read once, and is needed twice"), "write it to a file"}
 	}
-	s, err := newSession(f, std)
+	s, err := newSession(f, std, imageArgs{})
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a
 	if format == "sh" && !isRoot() && f.userns == "" {
 		f.userns = "single" // all that bubblewrap makes by itself
 	}
-	s, err := newSession(f, std)
+	s, err := newSession(f, std, a)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func planOf(ctx context.Context, f *containerFlags, std stdio, arg string) ([]by
 	if doc, err := readPlan(arg); doc != nil || err != nil {
 		return doc, err
 	}
-	s, err := newSession(f, std)
+	s, err := newSession(f, std, imageArgs{})
 	if err != nil {
 		return nil, err
 	}

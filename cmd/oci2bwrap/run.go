@@ -52,7 +52,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err := errors.Join(f.check(), f.checkTerminal(a)); err != nil {
 		return err
 	}
-	s, err := newSession(f, std)
+	s, err := newSession(f, std, a)
 	if err != nil {
 		return err
 	}

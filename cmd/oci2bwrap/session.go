@@ -23,6 +23,7 @@ type session struct {
 	err   *os.File
 
 	standing  standing
+	inside    *runner.Inside // as of stdio
 	cache     string
 	temporary string // the cache, where it is to be removed
 	image     *layout.Image
@@ -47,13 +48,13 @@ type session struct {
 // newSession begins one where the sandbox's ids are what the flags say, which
 // may be a user namespace: then all has been done there, and the error is the
 // exitStatus of that.
-func newSession(f *containerFlags, std stdio) (*session, error) {
+func newSession(f *containerFlags, std stdio, a imageArgs) (*session, error) {
 	dir, _ := f.dir()
-	if err := f.enter(std, dir, f.tty); err != nil {
+	if err := f.enter(std, joinsOf(a), dir, f.tty); err != nil {
 		return nil, err
 	}
 	standing, err := f.standing(std)
-	return &session{flags: f, in: std.in, err: std.err, standing: standing}, err
+	return &session{flags: f, in: std.in, err: std.err, standing: standing, inside: std.inside}, err
 }
 
 func (s *session) close() {
@@ -72,6 +73,11 @@ func (s *session) close() {
 // unpack has the image's files in the cache.
 func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.cache, err = s.flags.dir(); err != nil && s.flags.noCache {
+		s.cache, err = os.MkdirTemp("", "oci2bwrap-")
+		s.temporary = s.cache
+	}
+	if err == nil && s.inside != nil && s.inside.Joined("user") && os.MkdirAll(s.cache, 0o700) != nil {
+		// Root of that namespace need not be anybody who has a home.
 		s.cache, err = os.MkdirTemp("", "oci2bwrap-")
 		s.temporary = s.cache
 	}
@@ -167,6 +173,7 @@ func (s *session) convert(command []string) error {
 	if err != nil {
 		return err
 	}
+	s.host.Joined = joinedPaths(s.inside, s.result.Spec)
 	s.singleNote()
 	s.rootNote()
 	return lookAt(&s.host, s.result.Spec)

@@ -39,7 +39,7 @@ func runSpec(ctx context.Context, f *containerFlags, std stdio, a imageArgs) err
 	if err := f.check(); err != nil {
 		return err
 	}
-	s, err := newSession(f, std)
+	s, err := newSession(f, std, imageArgs{})
 	if err != nil {
 		return err
 	}

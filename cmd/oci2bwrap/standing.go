@@ -31,7 +31,10 @@ type standing struct {
 // here tells the standing of this process. With single it is made to use a
 // namespace of a single id, whatever else it could.
 func here(entered *runner.Inside, single bool) (standing, error) {
-	s := standing{entered: entered, confined: entered != nil || confined()} // the map can be that of the first namespace
+	s := standing{confined: entered != nil && (entered.Made() || entered.Joined("user")) || confined()} // the map can be that of the first namespace
+	if entered != nil && entered.Made() {
+		s.entered = entered
+	}
 	switch {
 	case single:
 		s.confined = true
@@ -50,7 +53,7 @@ func here(entered *runner.Inside, single bool) (standing, error) {
 	if s.gidMap, err = os.ReadFile("/proc/self/gid_map"); err != nil {
 		return s, err
 	}
-	s.root = several(s.uidMap) && several(s.gidMap) && privileged()
+	s.root = (several(s.uidMap) && several(s.gidMap) || entered != nil && entered.Joined("user")) && privileged()
 	return s, nil
 }
 

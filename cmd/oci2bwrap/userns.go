@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
@@ -162,9 +163,12 @@ func callerNames(uid int) []string {
 
 // enter runs this program once more in the user namespace that the flags ask
 // for, if they do, and gives its end as an exitStatus. nil says to go on here.
-func (f *usernsFlags) enter(std stdio, cacheDir string, tty bool) error {
+func (f *usernsFlags) enter(std stdio, joins []bwrap.Join, cacheDir string, tty bool) error {
 	if std.inside != nil {
 		return nil
+	}
+	if len(joins) > 0 {
+		return enter(std, runner.Entry{Join: joins}, tty)
 	}
 	m, err := f.entry()
 	if err != nil {
@@ -181,7 +185,7 @@ func (f *usernsFlags) enter(std stdio, cacheDir string, tty bool) error {
 			}
 		}
 	}
-	err = enter(std, m, tty)
+	err = enter(std, runner.Entry{Map: *m, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}, tty)
 	if err == nil || errors.As(err, new(exitStatus)) {
 		return err
 	}
@@ -196,12 +200,13 @@ func (f *usernsFlags) enter(std stdio, cacheDir string, tty bool) error {
 	return nil
 }
 
-// enter runs this program once more in a user namespace with the map, and
+// enter runs this program once more in another user or time namespace, and
 // gives its end as an exitStatus. Any other error says that it did not run.
 // With a terminal in the other's hands it is the other who stops, so that the
 // terminal is put in order first.
-func enter(std stdio, m *runner.IDMap, tty bool) error {
-	child, err := runner.Entry{Map: *m, Args: std.args, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}.Enter()
+func enter(std stdio, e runner.Entry, tty bool) error {
+	e.Args = std.args
+	child, err := e.Enter()
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func Lower(p *Plan, t Target) (*Command, error) {
 	}
 	l.cmd.Process = p.Process
 	l.cmd.UIDMap, l.cmd.GIDMap = p.Namespaces.UIDMap, p.Namespaces.GIDMap
-	l.cmd.KeepGroups = p.Namespaces.single()
+	l.cmd.KeepGroups = p.Namespaces.single() || p.Namespaces.OneID
 	return &l.cmd, nil
 }
 

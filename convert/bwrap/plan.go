@@ -127,6 +127,10 @@ type Namespaces struct {
 	// which maps several ids.
 	Mapped bool `json:"mapped,omitempty"`
 
+	// OneID says that the user namespace that bubblewrap is started in maps a
+	// single id, and lets nobody set groups.
+	OneID bool `json:"oneID,omitempty"`
+
 	// UIDMap and GIDMap are the maps of a User namespace that bubblewrap makes
 	// for who may map several ids. Without them it maps the process's own.
 	UIDMap []IDMapping `json:"uidMap,omitempty"`
@@ -164,8 +168,9 @@ type IDMapping struct {
 	Size    uint32 `json:"size"`
 }
 
-// Join is a namespace of the host's. Kind is "network", "ipc", "uts", "cgroup"
-// or "pid", the Spec's words; Field is the place there, for messages.
+// Join is a namespace of the host's. Kind is "network", "ipc", "uts", "cgroup",
+// "pid", "user" or "time", the Spec's words; the last two bubblewrap's starter
+// is in already. Field is the place there, for messages.
 type Join struct {
 	Kind  string `json:"kind"`
 	Path  string `json:"path"`

@@ -37,9 +37,14 @@ func (n Namespaces) stageable(op Op) bool {
 	case Proc, Mqueue, Cgroup:
 		return false
 	case Sysfs:
-		return !n.Net && !n.User
+		return !n.Net && !n.User && !n.joins("network")
 	}
 	return true
+}
+
+// joins says that a namespace of the kind is joined, when the stage is done.
+func (n Namespaces) joins(kind string) bool {
+	return slices.ContainsFunc(n.Join, func(j Join) bool { return j.Kind == kind })
 }
 
 // split divides the steps between the stage and bubblewrap, both in order.

@@ -73,7 +73,7 @@ func hold(t *testing.T, flags ...string) int {
 	holder := 0
 	eventually(t, "the namespaces are there", func() bool {
 		for _, pid := range descendants(cmd.Process.Pid) {
-			if program(pid) == "sh" {
+			if program(pid) == "sh" && parentOf(pid) == cmd.Process.Pid {
 				holder = pid
 			}
 		}
