@@ -57,7 +57,8 @@ func ForScript(p *bwrap.Plan) *bwrap.Plan {
 	out.Steps = nil
 	n := &out.Namespaces
 	for _, j := range n.Join {
-		*map[string]*bool{"network": &n.Net, "ipc": &n.IPC, "uts": &n.UTS, "cgroup": &n.Cgroup, "pid": &n.PID}[j.Kind] = true
+		*map[string]*bool{"network": &n.Net, "ipc": &n.IPC, "uts": &n.UTS, "cgroup": &n.Cgroup, "pid": &n.PID, "user": &n.User, "time": &n.Time}[j.Kind] = true
+		n.Mapped = n.Mapped && j.Kind != "user"
 	}
 	n.Join = nil
 	for _, s := range p.Steps {

@@ -30,9 +30,9 @@ func TestScriptGapsCanBeAllowed(t *testing.T) {
 
 // TestScriptJoins: what a script can't join is new in it.
 func TestScriptJoins(t *testing.T) {
-	p := &bwrap.Plan{Namespaces: bwrap.Namespaces{IPC: true, Join: []bwrap.Join{{Kind: "network", Path: "/n"}, {Kind: "pid", Path: "/p"}}}}
+	p := &bwrap.Plan{Namespaces: bwrap.Namespaces{IPC: true, Join: []bwrap.Join{{Kind: "network", Path: "/n"}, {Kind: "pid", Path: "/p"}, {Kind: "user"}, {Kind: "time"}}, Mapped: true}}
 	n := ForScript(p).Namespaces
-	if !n.Net || !n.PID || !n.IPC || n.UTS || n.Join != nil || p.Namespaces.Net || p.Namespaces.PID {
+	if !n.Net || !n.PID || !n.IPC || n.UTS || !n.User || !n.Time || n.Mapped || n.Join != nil || p.Namespaces.Net || p.Namespaces.PID {
 		t.Errorf("%+v, and the plan %+v", n, p.Namespaces)
 	}
 }
