@@ -132,10 +132,11 @@ func (f *execFlags) process(running *runner.Running, args []string) (runner.Exec
 	p := running.Process()
 	p.Args, p.Terminal = args, f.tty
 	if f.user != "" {
-		view, err := openDir(running.Root())
+		view, err := openInside(running.Root())
 		if err != nil {
 			return p, err
 		}
+		defer view.Close()
 		user, home, err := convert.ResolveUser(view, f.user)
 		if err != nil {
 			return p, err
