@@ -2,12 +2,16 @@ package layout
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 )
 
 func TestMembersLimit(t *testing.T) {
@@ -46,6 +50,10 @@ func TestStdin(t *testing.T) {
 	}
 	_, err = Open(Ref{Path: "-"}, OpenOptions{Stdin: bytes.NewReader(saved), TempDir: "/proc/none"})
 	wantError(t, err, "needs a temporary file: mkdir /proc/none")
+	var hint interface{ Hint() string }
+	if !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "--cache-dir") {
+		t.Errorf("%v: no hint of --cache-dir", err)
+	}
 	if _, err := f.Stat(); err != nil {
 		t.Errorf("stdin was closed: %v", err)
 	}
@@ -59,6 +67,49 @@ func TestStdin(t *testing.T) {
 	wantError(t, err, "stdin is not one")
 	_, err = read(Ref{Path: "-", Transport: "oci-archive"}, bytes.NewReader(saved))
 	wantError(t, err, "oci-layout")
+}
+
+// TestNamedPipe opens an archive that comes through a pipe with a name. It can be
+// opened but once: what writes to it ends with the first reader.
+func TestNamedPipe(t *testing.T) {
+	saved := gzipped(dockerSave(t, map[string]formsImage{"a:1": twoLayers(t, "a")}, "a:1"))
+	for what, b := range map[string][]byte{"": saved, "empty": nil} {
+		path := filepath.Join(t.TempDir(), "pipe")
+		if err := unix.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wrote := make(chan error, 1)
+		go func() { wrote <- os.WriteFile(path, b, 0) }()
+		type result struct {
+			img *Image
+			err error
+		}
+		opened := make(chan result, 1)
+		temp := t.TempDir()
+		go func() {
+			img, err := Open(Ref{Path: path}, OpenOptions{Platform: "linux/amd64", TempDir: temp})
+			opened <- result{img, err}
+		}()
+		select {
+		case r := <-opened:
+			switch {
+			case what != "":
+				wantError(t, r.err, what)
+			case r.err != nil:
+				t.Error(r.err)
+			default:
+				wantTwoLayers(t, r.img, "docker-archive", "a")
+				if err := r.img.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("the pipe is opened twice: %q", what)
+		}
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestOCIArchive packs layouts, also as docker 25 does with its own document

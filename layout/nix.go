@@ -82,15 +82,15 @@ func (p *nixPath) plain() bool { return p.Options == nil }
 // isNixJSON says whether a file begins like a JSON object, which no archive
 // does. That it can't be read is for who opens it to say.
 func isNixJSON(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false // what a pipe gives can be read only once, and a named one opened
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false // what a pipe gives can be read only once
-	}
 	head := make([]byte, 512)
 	n, _ := io.ReadFull(f, head)
 	return bytes.HasPrefix(bytes.TrimLeft(head[:n], " \t\r\n"), []byte("{"))

@@ -161,7 +161,11 @@ func locateStdin(form string, o OpenOptions) (*location, error) {
 		return nil, fmt.Errorf("transport %q reads a directory, and stdin is not one", form)
 	}
 	f, size, err := openStdin(o.Stdin, o)
-	if err != nil {
+	var own interface{ Hint() string }
+	switch {
+	case errors.As(err, &own): // as that there is no room to spool it
+		return nil, fmt.Errorf("stdin: %w", err)
+	case err != nil:
 		return nil, &hinted{fmt.Errorf("stdin: %w", err), "an archive on stdin comes from a pipe or a file, as in ./result | oci2bwrap run -"}
 	}
 	p, err := placeOf(f, size, form, o)
