@@ -112,6 +112,29 @@ func TestNamedPipe(t *testing.T) {
 	}
 }
 
+// TestReadingProgress tells of an archive that has to be spooled: of a file how
+// much of it is read, and of a pipe how much has come.
+func TestReadingProgress(t *testing.T) {
+	saved := gzipped(dockerSave(t, map[string]formsImage{"a:1": twoLayers(t, "a")}, "a:1"))
+	size := int64(len(saved))
+	for path, want := range map[string]Progress{save(t, saved): {Done: size, Total: size}, "-": {Done: size}} {
+		var last Progress
+		img, err := Open(Ref{Path: path}, OpenOptions{
+			Platform: "linux/amd64", Stdin: bytes.NewReader(saved), TempDir: t.TempDir(),
+			Progress: func(p Progress) { last = p },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := img.Close(); err != nil {
+			t.Error(err)
+		}
+		if last != want {
+			t.Errorf("%s: got %+v, want %+v", path, last, want)
+		}
+	}
+}
+
 // TestOCIArchive packs layouts, also as docker 25 does with its own document
 // beside.
 func TestOCIArchive(t *testing.T) {

@@ -19,6 +19,10 @@ type OpenOptions struct {
 	Config string   // file of an image config, whole or only its config object; "" = an empty one
 	Rootfs []string // further directories, lowest first, above the Ref's
 
+	// Progress is told how far reading a compressed or piped archive has come,
+	// from a goroutine of its own, also while the layers of it are unpacked.
+	Progress func(Progress)
+
 	Limits Limits
 }
 

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// Progress says how far unpacking an image has come.
+// Progress says how far unpacking an image has come, or, with Layers 0, reading
+// the archive it is in.
 type Progress struct {
-	Done, Total   int64 // bytes of the layers' blobs as stored; what is shared isn't counted
+	Done, Total   int64 // bytes of the layers' blobs as stored; what is shared isn't counted. Of an archive Total may be unknown: 0
 	Layer, Layers int   // the layer that is being applied, from 1, and how many there are
 }
 
@@ -28,14 +29,19 @@ type meter struct {
 
 // newMeter starts to tell of layers, the first of which is number from.
 func newMeter(tell func(Progress), layers []Layer, from int) *meter {
-	c := &meter{end: make(chan struct{})}
-	c.layer.Store(int64(from))
-	if tell == nil {
-		return c
-	}
-	p := Progress{Layers: from - 1 + len(layers)}
+	p := Progress{Layer: from, Layers: from - 1 + len(layers)}
 	for _, l := range layers {
 		p.Total += l.Size
+	}
+	return startMeter(tell, p)
+}
+
+// startMeter starts to tell of what p says.
+func startMeter(tell func(Progress), p Progress) *meter {
+	c := &meter{end: make(chan struct{})}
+	c.layer.Store(int64(p.Layer))
+	if tell == nil {
+		return c
 	}
 	now := func() {
 		p.Done, p.Layer = c.done.Load(), int(c.layer.Load())

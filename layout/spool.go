@@ -212,7 +212,9 @@ func spoolFile(f *os.File, o OpenOptions) (content, int64, error) {
 
 // spoolFull spools a stream that may turn out to be empty, or no archive.
 func spoolFull(r io.Reader, o OpenOptions) (*os.File, int64, error) {
-	br := bufio.NewReaderSize(r, 64<<10)
+	count := startMeter(o.Progress, Progress{Total: sizeOf(r)})
+	defer count.stop()
+	br := bufio.NewReaderSize(count.reader(r), 64<<10)
 	head, err := br.Peek(512)
 	switch {
 	case len(head) == 0 && err == io.EOF:
@@ -226,6 +228,16 @@ func spoolFull(r io.Reader, o OpenOptions) (*os.File, int64, error) {
 		}
 	}
 	return spool(br, o.TempDir, o.Limits)
+}
+
+// sizeOf is how much there is to read of r; 0 = not known.
+func sizeOf(r io.Reader) int64 {
+	if f, ok := r.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return info.Size()
+		}
+	}
+	return 0
 }
 
 // checkHead refuses what is known to be no archive before it is read.

@@ -69,7 +69,9 @@ func runExport(ctx context.Context, f *exportFlags, std stdio, name, to string) 
 	if err != nil {
 		return err
 	}
-	img, err := openImage(&f.imageFlags, imageArgs{ref: name}, std.in)
+	tell, done := newProgress(std, f.quiet)
+	img, err := openImage(&f.imageFlags, imageArgs{ref: name}, std.in, tell)
+	done()
 	if err != nil {
 		return err
 	}

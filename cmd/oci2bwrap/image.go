@@ -40,12 +40,14 @@ func (f *imageFlags) parse(cmd *cobra.Command, args []string) (imageArgs, error)
 	return a, nil
 }
 
-// openImage reads the documents of the image.
-func openImage(f *imageFlags, a imageArgs, stdin *os.File) (*layout.Image, error) {
+// openImage reads the documents of the image. What it has to read before that
+// is told to tell, which may be nil.
+func openImage(f *imageFlags, a imageArgs, stdin *os.File, tell func(layout.Progress)) (*layout.Image, error) {
 	ref, o, err := f.reference(a, stdin)
 	if err != nil {
 		return nil, err
 	}
+	o.Progress = tell
 	return layout.Open(ref, o)
 }
 

@@ -56,7 +56,10 @@ func runInspect(f *imageFlags, std stdio, a imageArgs, format string) error {
 	if err != nil {
 		return err
 	}
+	tell, done := newProgress(std, f.quiet)
+	o.Progress = tell
 	found, err := layout.Inspect(ref, o)
+	done()
 	if err != nil {
 		return err
 	}

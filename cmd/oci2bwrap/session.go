@@ -88,11 +88,11 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.image, err = openImage(&s.flags.imageFlags, a, s.in); err != nil {
-		return err
-	}
 	tell, done := newProgress(stdio{err: s.err}, s.flags.quiet)
 	defer done()
+	if s.image, err = openImage(&s.flags.imageFlags, a, s.in, tell); err != nil {
+		return err
+	}
 	store := &layout.Store{Dir: s.cache, Ownership: s.standing.ownership(), Limits: limits, Temporary: s.flags.noCache, Progress: tell}
 	if s.root, err = store.Rootfs(ctx, s.image); err != nil {
 		return err

@@ -49,7 +49,9 @@ func errBundle(name string) error {
 }
 
 func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) (err error) {
-	img, err := openImage(f, imageArgs{ref: name}, std.in)
+	tell, done := newProgress(std, f.quiet)
+	defer done()
+	img, err := openImage(f, imageArgs{ref: name}, std.in, tell)
 	if err != nil {
 		return err
 	}
@@ -73,8 +75,6 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 	}()
 	rootfs := filepath.Join(dir, "rootfs")
 	var skipped []layout.Skipped
-	tell, done := newProgress(std, f.quiet)
-	defer done()
 	limits, err := f.limits()
 	if err != nil {
 		return err
