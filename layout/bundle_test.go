@@ -19,7 +19,7 @@ func TestBundle(t *testing.T) {
 		"missing root": {config: `{"ociVersion":"1.0.2","root":{"path":"none"}}`, err: "config.json: root.path: none: no such file"},
 		"NUL":          {config: `{"ociVersion":"1.0.2","root":{"path":"a\u0000"}}`, err: "NUL"},
 		"no version":   {config: `{"ociVersion":"","root":{"path":"rootfs"}}`, err: "no ociVersion"},
-		"odd version":  {config: `{"ociVersion":3,"root":{"path":"rootfs"}}`, err: "config.json: json: cannot"},
+		"odd version":  {config: `{"ociVersion":3,"root":{"path":"rootfs"}}`, err: "config.json: ociVersion: JSON number, want string"},
 		"a file":       {config: `{"ociVersion":"1","root":{"path":"config.json"}}`, err: "neither a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {

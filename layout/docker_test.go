@@ -92,7 +92,7 @@ func TestDockerArchiveMembers(t *testing.T) {
 		"crane's config":       {entries: []ent{manifest("sha256:"+digestOf(img.config).Hex, "1/layer.tar", "2/layer.tar"), file("sha256:"+digestOf(img.config).Hex, string(img.config)), one, two}},
 		"one layer":            {entries: []ent{manifest(img.configName(), "1/layer.tar"), config, one}, err: "manifest.json has 1 layers, config has 2 diff_ids"},
 		"null":                 {entries: []ent{file("manifest.json", "null")}, err: "manifest.json: names no image"},
-		"no list":              {entries: []ent{file("manifest.json", "{}")}, err: "manifest.json: json: cannot unmarshal"},
+		"no list":              {entries: []ent{file("manifest.json", "{}")}, err: "manifest.json: JSON object, want array"},
 		"no json":              {entries: []ent{file("manifest.json", "x")}, err: "manifest.json: invalid character"},
 		"before 1.10":          {entries: []ent{file("repositories", "{}"), one}, err: "docker before 1.10"},
 		"root filesystem":      {entries: []ent{folder("bin/", 0o755), file("bin/sh", "x")}, err: "not an image"},

@@ -1,8 +1,10 @@
 package layout
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -54,6 +56,9 @@ func foreign(err error) error {
 	if err == nil {
 		return nil
 	}
+	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) {
+		err = wrongJSON(kind)
+	}
 	s := strings.Map(func(r rune) rune {
 		if strconv.IsPrint(r) {
 			return r
@@ -64,6 +69,28 @@ func foreign(err error) error {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return errors.New(s)
+}
+
+// wrongJSON says in JSON's words what json says in Go's types.
+func wrongJSON(err *json.UnmarshalTypeError) error {
+	var want string
+	switch err.Type.Kind() {
+	case reflect.Struct, reflect.Map:
+		want = "object"
+	case reflect.Slice, reflect.Array:
+		want = "array"
+	case reflect.String:
+		want = "string"
+	case reflect.Bool:
+		want = "bool"
+	default:
+		want = err.Type.String()
+	}
+	what := fmt.Sprintf("JSON %s, want %s", err.Value, want)
+	if err.Field != "" {
+		what = err.Field + ": " + what
+	}
+	return errors.New(what)
 }
 
 // quote renders a foreign name for a message: escaped and of bounded length.

@@ -70,7 +70,7 @@ func TestUnpackedImage(t *testing.T) {
 		"both":              {paths: []string{"config.json=" + wholeConfig, "layers/0/", "rootfs/"}, err: "both rootfs and layers"},
 		"empty config":      {paths: []string{"config.json=", "rootfs/"}, err: "config.json: empty"},
 		"config cut short":  {paths: []string{`config.json={"Cmd":[`, "rootfs/"}, err: "config.json: unexpected end"},
-		"config is a list":  {paths: []string{`config.json=[]`, "rootfs/"}, err: "config.json: json: cannot unmarshal"},
+		"config is a list":  {paths: []string{`config.json=[]`, "rootfs/"}, err: "config.json: JSON array, want object"},
 		"config is null":    {paths: []string{`config.json=null`, "rootfs/"}, err: "config.json: not a JSON object"},
 		"config is both":    {paths: []string{`config.json={"os":"linux","Cmd":[]}`, "rootfs/"}, err: `config.json: has "os" of an image config beside "Cmd"`},
 		"config is neither": {paths: []string{`config.json={"x":1}`, "rootfs/"}, err: `config.json: neither an image config nor its config object: "x"`},
