@@ -67,6 +67,23 @@ var podmanRows = [...]Row{
 		},
 	},
 	{
+		Name: "container's name in /etc/hosts", Field: "hostname", Engines: []string{"podman"},
+		Why: "podman adds the name of the container behind its hostname, where the network is the container's own",
+		match: func(d Difference, c *comparison) bool {
+			const file = "/etc/hosts"
+			ours, ok := strings.CutSuffix(c.our("files", file), `\n`)
+			theirs, found := strings.CutPrefix(c.their("files", file), ours+" ")
+			name, ended := strings.CutSuffix(theirs, `\n`)
+			same := ok && found && ended && !strings.ContainsAny(name, ` \`)
+			return same && (d.Group == "files" && d.Name == file || d.Path == file && d.aspect == "content")
+		},
+	},
+	{
+		Name: "ping sockets", Field: "linux.sysctl", Engines: []string{"podman"},
+		Why:   "podman sets net.ipv4.ping_group_range in a network of the container's own, as --sysctl does here",
+		match: fact("system calls", "socket ping", "EACCES", "ok"),
+	},
+	{
 		Name: "own group", Field: "process.user.additionalGids", Engines: []string{"podman", "buildah"},
 		Why: "podman and buildah have the user's first group among the further ones as well",
 		match: func(d Difference, c *comparison) bool {
