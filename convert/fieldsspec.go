@@ -58,10 +58,10 @@ var specFields = [...]fieldRow{
 	{Path: "hooks.poststop", Class: Honoured, How: "in the caller's namespaces, also after a failure; not after kill -9 of oci2bwrap"},
 	{Path: "annotations", Class: Honoured, How: "kept; org.opencontainers.image.stopSignal is the StopSignal"},
 
-	{Path: "linux.uidMappings[].containerID", Class: Approximated, How: "mappings of the caller's own and subordinate ids, or for root of any, that hold the caller's; where there are no subordinate ids the process's own id to the caller's; any other is a gap that weakens isolation"},
+	{Path: "linux.uidMappings[].containerID", Class: Approximated, How: "mappings of the caller's own and subordinate ids, or for root of any; where they leave the caller out, oci2bwrap first enters a namespace with them, whose root has to be mapped and has to be able to read the bundle (a script can't, and has the gap); where there are no subordinate ids the process's own id to the caller's; any other is a gap that weakens isolation"},
 	{Path: "linux.uidMappings[].hostID", Class: Approximated, How: "as containerID"},
 	{Path: "linux.uidMappings[].size", Class: Approximated, How: "as containerID"},
-	{Path: "linux.gidMappings[].containerID", Class: Approximated, How: "mappings of the caller's own and subordinate ids, or for root of any, that hold the caller's; where there are no subordinate ids the process's own id to the caller's; any other is a gap that weakens isolation"},
+	{Path: "linux.gidMappings[].containerID", Class: Approximated, How: "mappings of the caller's own and subordinate ids, or for root of any; where they leave the caller out, oci2bwrap first enters a namespace with them, whose root has to be mapped and has to be able to read the bundle (a script can't, and has the gap); where there are no subordinate ids the process's own id to the caller's; any other is a gap that weakens isolation"},
 	{Path: "linux.gidMappings[].hostID", Class: Approximated, How: "as containerID"},
 	{Path: "linux.gidMappings[].size", Class: Approximated, How: "as containerID"},
 	{Path: "linux.sysctl", Class: Honoured, How: "settings of the sandbox's own network, ipc and uts namespaces; any other is an error"},

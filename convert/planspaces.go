@@ -108,6 +108,7 @@ func (p *planner) mappedSpace(plan *bwrap.Plan) {
 			p.gaps = append(p.gaps, Gap{
 				Field: ids.field, Effect: Weakens,
 				Reason: "the caller's own id is not among them, as bubblewrap needs it, and the process would have other rights on the host than these mappings give it",
+				Remedy: "map the container's root, and leave --userns out: then oci2bwrap run enters a namespace with these ids first",
 			})
 			continue
 		}

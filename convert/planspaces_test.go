@@ -17,6 +17,7 @@ func TestSpaces(t *testing.T) {
 		return []specs.LinuxIDMapping{{ContainerID: container, HostID: host, Size: 1}}
 	}
 	ranges := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 7, Size: 1}, {ContainerID: 1, HostID: 1000, Size: 10}}
+	remapped := []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
 	several := func(own bool) Host {
 		return Host{Confined: true, Mapped: &Mapped{UIDs: ranges, GIDs: ranges, Own: own}}
 	}
@@ -56,6 +57,7 @@ func TestSpaces(t *testing.T) {
 			[]string{"linux.uidMappings weakens isolation", "linux.gidMappings weakens isolation"}},
 		{"several ids", several(true), []specs.LinuxNamespace{pid, user}, ranges, true, nil},
 		{"several ids, none named", several(true), []specs.LinuxNamespace{pid}, nil, true, nil},
+		{"ids without the caller's, entered", Host{Confined: true, Mapped: &Mapped{UIDs: remapped, GIDs: remapped, Own: true}}, []specs.LinuxNamespace{pid, user}, remapped, true, nil},
 		{"some of several ids", several(true), []specs.LinuxNamespace{pid, user}, single(0, 7), true, nil},
 		{"somebody's several ids, outside", several(false), []specs.LinuxNamespace{pid, user}, single(0, 0), true, nil},
 		{"other ids than those", several(true), []specs.LinuxNamespace{pid, user}, single(0, 8), true,

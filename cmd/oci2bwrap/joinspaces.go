@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -14,35 +15,54 @@ import (
 	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
-// joinsOf are the namespaces that a bundle names by their path and this
-// program has to be started in. All but the caller's own: there is nothing to
-// join. That config.json is right is seen later.
-func joinsOf(a imageArgs) []bwrap.Join {
+// bundleSpaces are what a bundle says of namespaces that this program has to be
+// started in: those to join by their path, all but the caller's own, where there
+// is nothing to join, and the mappings of a user namespace to be made.
+type bundleSpaces struct {
+	joins []bwrap.Join
+	ids   *runner.IDMap
+}
+
+// spacesOf reads them. That config.json is right is seen later.
+func spacesOf(a imageArgs) (b bundleSpaces) {
 	ref, err := layout.ParseRef(a.ref)
 	if err != nil || ref.Transport != "" && ref.Transport != "bundle" {
-		return nil
+		return b
 	}
 	file, err := os.Open(filepath.Join(ref.Path, "config.json"))
 	if err != nil {
-		return nil
+		return b
 	}
 	defer file.Close()
 	var config struct {
 		Version string `json:"ociVersion"`
 		Linux   struct {
 			Namespaces []specs.LinuxNamespace `json:"namespaces"`
+			UIDs       []specs.LinuxIDMapping `json:"uidMappings"`
+			GIDs       []specs.LinuxIDMapping `json:"gidMappings"`
 		} `json:"linux"`
 	}
 	if json.NewDecoder(file).Decode(&config) != nil || config.Version == "" {
-		return nil
+		return b
 	}
-	var joins []bwrap.Join
 	for i, ns := range config.Linux.Namespaces {
-		if kind := string(ns.Type); ns.Path != "" && slices.Contains(runner.EnterKinds, kind) && !runner.SameNamespace(ns.Path, kind) {
-			joins = append(joins, bwrap.Join{Kind: kind, Path: ns.Path, Field: fmt.Sprintf("linux.namespaces[%d].path", i)})
+		kind := string(ns.Type)
+		if ns.Path != "" && slices.Contains(runner.EnterKinds, kind) && !runner.SameNamespace(ns.Path, kind) {
+			b.joins = append(b.joins, bwrap.Join{Kind: kind, Path: ns.Path, Field: fmt.Sprintf("linux.namespaces[%d].path", i)})
+		}
+		if ns.Path == "" && ns.Type == specs.UserNamespace {
+			b.ids = &runner.IDMap{UIDs: kernelMappings(config.Linux.UIDs), GIDs: kernelMappings(config.Linux.GIDs)}
 		}
 	}
-	return joins
+	return b
+}
+
+func kernelMappings(mappings []specs.LinuxIDMapping) []syscall.SysProcIDMap {
+	out := make([]syscall.SysProcIDMap, len(mappings))
+	for i, m := range mappings {
+		out[i] = syscall.SysProcIDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)}
+	}
+	return out
 }
 
 // joinedPaths are the paths of the namespaces that this program has been

@@ -80,12 +80,13 @@ func runPlan(ctx context.Context, f *containerFlags, std stdio, format string, a
 	if format == "sh" && !isRoot() && f.userns == "" {
 		f.userns = "single" // all that bubblewrap makes by itself
 	}
+	f.script = format == "sh"
 	s, err := newSession(f, std, a)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	s.script, s.commanded = format == "sh", a.command != nil || f.entrypoint != ""
+	s.script, s.commanded = f.script, a.command != nil || f.entrypoint != ""
 	if err := s.unpack(ctx, a); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 	"github.com/oci2bwrap/oci2bwrap/layout"
@@ -50,7 +52,7 @@ type session struct {
 // exitStatus of that.
 func newSession(f *containerFlags, std stdio, a imageArgs) (*session, error) {
 	dir, _ := f.dir()
-	if err := f.enter(std, joinsOf(a), dir, f.tty); err != nil {
+	if err := f.enter(std, spacesOf(a), dir, f.tty); err != nil {
 		return nil, err
 	}
 	standing, err := f.standing(std)
@@ -76,14 +78,14 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 		s.cache, err = os.MkdirTemp("", "oci2bwrap-")
 		s.temporary = s.cache
 	}
-	if err == nil && s.inside != nil && s.inside.Joined("user") && os.MkdirAll(s.cache, 0o700) != nil {
-		// Root of that namespace need not be anybody who has a home.
-		s.cache, err = os.MkdirTemp("", "oci2bwrap-")
-		s.temporary = s.cache
+	if err == nil && s.inside != nil && (s.inside.Joined("user") || s.leftOut()) &&
+		(os.MkdirAll(s.cache, 0o700) != nil || unix.Access(s.cache, unix.W_OK|unix.X_OK) != nil) {
+		err = s.temporaryCache()
 	}
 	if err != nil {
 		return err
 	}
+	defer func() { err = s.reached(err) }()
 	limits, err := s.flags.limits()
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (s *session) singleNote() {
 // rootNote says why a root has a user namespace that it has not asked for.
 func (s *session) rootNote() {
 	ids, err := runner.ParseIDMap(s.standing.uidMap)
-	if s.standing.entered == nil || s.flags.userns != "" || err != nil || len(ids) == 0 || ids[0].ContainerID != 0 || ids[0].HostID != 0 {
+	if s.standing.entered == nil || s.flags.userns != "" || s.leftOut() || err != nil || len(ids) == 0 || ids[0].ContainerID != 0 || ids[0].HostID != 0 {
 		return // 0 is a user's own id
 	}
 	s.result.Notes = append(s.result.Notes, convert.Note{Field: "--userns",

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
-	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 	"github.com/oci2bwrap/oci2bwrap/runner"
 )
 
@@ -25,6 +24,8 @@ type usernsFlags struct {
 	userns string
 	passwd bool
 	groups []string
+
+	script bool // what is planned has bubblewrap alone, and no namespace around it
 }
 
 func (f *usernsFlags) AddFlags(fs *pflag.FlagSet) {
@@ -162,15 +163,19 @@ func callerNames(uid int) []string {
 }
 
 // enter runs this program once more in the user namespace that the flags ask
-// for, if they do, and gives its end as an exitStatus. nil says to go on here.
-func (f *usernsFlags) enter(std stdio, joins []bwrap.Join, cacheDir string, tty bool) error {
+// or the bundle ask for, if they do, and gives its end as an exitStatus. nil
+// says to go on here.
+func (f *usernsFlags) enter(std stdio, bundle bundleSpaces, cacheDir string, tty bool) error {
 	if std.inside != nil {
 		return nil
 	}
-	if len(joins) > 0 {
-		return enter(std, runner.Entry{Join: joins}, tty)
+	if len(bundle.joins) > 0 {
+		return enter(std, runner.Entry{Join: bundle.joins}, tty)
 	}
 	m, err := f.entry()
+	if err == nil {
+		m, err = f.remap(bundle.ids, m)
+	}
 	if err != nil {
 		return fmt.Errorf("--userns %s: %w", f.userns, err)
 	}

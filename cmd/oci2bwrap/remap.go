@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oci2bwrap/oci2bwrap/runner"
+)
+
+// remap is the map of a bundle that leaves the caller out, as Docker's
+// userns-remap does: bubblewrap makes no user namespace that lacks the id of who
+// starts it, so that this program enters one and starts it as root of that.
+// Where the caller need not or may not, it is the map to enter otherwise.
+func (f *usernsFlags) remap(wanted, otherwise *runner.IDMap) (*runner.IDMap, error) {
+	if wanted == nil || f.userns != "" || f.script || holds(wanted.UIDs, os.Geteuid()) && holds(wanted.GIDs, os.Getegid()) {
+		return otherwise, nil
+	}
+	may := otherwise // for a user the subordinate ids
+	if os.Geteuid() == 0 && capable(unix.CAP_SETUID, unix.CAP_SETGID) {
+		var err error
+		if may, err = ownMap(); err != nil {
+			return nil, err
+		}
+	}
+	if may == nil || !within(wanted.UIDs, may.UIDs) || !within(wanted.GIDs, may.GIDs) || !mapsRoot(wanted.UIDs) || !mapsRoot(wanted.GIDs) {
+		return otherwise, nil // the plan says what is wrong with them
+	}
+	return wanted, nil
+}
+
+// holds says that the id outside is among those that are mapped.
+func holds(m []syscall.SysProcIDMap, id int) bool {
+	return slices.ContainsFunc(m, func(e syscall.SysProcIDMap) bool { return id >= e.HostID && id-e.HostID < e.Size })
+}
+
+func mapsRoot(m []syscall.SysProcIDMap) bool {
+	return slices.ContainsFunc(m, func(e syscall.SysProcIDMap) bool { return e.ContainerID == 0 && e.Size > 0 })
+}
+
+// within says that all ids outside of a map are among those of another.
+func within(m, all []syscall.SysProcIDMap) bool {
+	for _, e := range m {
+		for e.Size > 0 {
+			i := slices.IndexFunc(all, func(a syscall.SysProcIDMap) bool { return e.HostID >= a.HostID && e.HostID-a.HostID < a.Size })
+			if i < 0 {
+				return false
+			}
+			size := min(e.Size, all[i].HostID+all[i].Size-e.HostID)
+			e.HostID, e.Size = e.HostID+size, e.Size-size
+		}
+	}
+	return len(m) > 0
+}
+
+// temporaryCache takes the place of a cache that this process can't write to
+// though it is root of its namespace: that root need not be anybody who has a
+// home, or a directory for temporary files of its own.
+func (s *session) temporaryCache() (err error) {
+	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+		if s.cache, err = os.MkdirTemp(dir, "oci2bwrap-"); err == nil {
+			s.temporary = s.cache
+			return nil
+		}
+	}
+	return &hinted{err, "name a directory with --cache-dir that " + s.outsideIDs() + " can write to"}
+}
+
+// leftOut says that the caller's id is not one of this process's namespace.
+func (s *session) leftOut() bool {
+	const overflow = 65534 // what is not mapped
+	return s.inside != nil && (s.inside.UID == overflow || s.inside.GID == overflow)
+}
+
+// reached explains that a file can't be had though the caller could have it.
+func (s *session) reached(err error) error {
+	if !errors.Is(err, fs.ErrPermission) || !s.leftOut() {
+		return err
+	}
+	return &hinted{
+		fmt.Errorf("%w: the bundle's user namespace lacks the caller's id", err),
+		"let " + s.outsideIDs() + " read what the bundle needs, and search the directories above it",
+	}
+}
+
+// outsideIDs are those of this root outside of its namespace, for people.
+func (s *session) outsideIDs() string {
+	var ids [2]int
+	for n, file := range [][]byte{s.standing.uidMap, s.standing.gidMap} {
+		m, _ := runner.ParseIDMap(file) // the kernel's own
+		for _, e := range m {
+			if e.ContainerID == 0 {
+				ids[n] = e.HostID
+			}
+		}
+	}
+	return fmt.Sprintf("%d:%d", ids[0], ids[1])
+}
