@@ -34,8 +34,16 @@ func TestCgroup(t *testing.T) {
 	top := filepath.Join(cgroupTop(t), fmt.Sprintf("oci2bwrap-e2e.%d", os.Getpid()))
 	leaf := filepath.Join(top, "leaf")
 	// What the ordinary user's groups are to have, root has to hand down.
-	if err := os.WriteFile(filepath.Join(cgroupTop(t), "cgroup.subtree_control"), []byte("+hugetlb"), 0); err != nil {
+	control := filepath.Join(cgroupTop(t), "cgroup.subtree_control")
+	before, err := os.ReadFile(control)
+	if err == nil {
+		err = os.WriteFile(control, []byte("+hugetlb"), 0)
+	}
+	if err != nil {
 		lacks(t, "cgroup v2 has no limit of huge pages here: "+err.Error())
+	}
+	if !strings.Contains(string(before), "hugetlb") {
+		t.Cleanup(func() { _ = os.WriteFile(control, []byte("-hugetlb"), 0) }) // with a controller there crun refuses to start beside cgroup v1
 	}
 	if err := os.MkdirAll(leaf, 0o755); err != nil {
 		lacks(t, "the control groups can't be written to: "+err.Error())
@@ -78,7 +86,9 @@ func TestCgroup(t *testing.T) {
 				sh("oci2bwrap unpack $IMAGES/tools " + bundle)
 				limit(t, filepath.Join(bundle, "config.json"))
 				groups := "find " + top + " -name 'oci2bwrap-*-*'"
-				got := sh("oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; sleep 1' & sleep 0.6; cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; wait; echo left; " + groups)
+				inGroup := "until grep -qs 'populated 1' $(" + groups + ")/cgroup.events; do sleep 0.02; done; "
+				got := sh("cd " + work + "; mkfifo go; oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; read _' <go & exec 9>go; " + inGroup +
+					"cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; exec 9>&-; wait; rm " + work + "/go; echo left; " + groups)
 				entered := sh("oci2bwrap run -q " + bundle + " sleep 2 & sleep 0.6; oci2bwrap exec $! grep 0:: /proc/self/cgroup; wait")
 				if entered != "0::/\n" {
 					t.Errorf("exec is in %q, not in the sandbox's group", entered)
@@ -86,7 +96,7 @@ func TestCgroup(t *testing.T) {
 				if !strings.Contains(got, "0::/\n") || !strings.Contains("\n"+got, "\n4194304\n4194304\n3\n") || !strings.HasSuffix(got, "\nleft\n") {
 					t.Errorf("got %q, want a group of its own with the limits, and nothing after", got)
 				}
-				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & sleep 0.6; kill -9 $!; wait; " + groups + " | wc -l; while grep -q . $(" + groups + ")/cgroup.procs; do sleep 0.01; done; oci2bwrap run -q " + bundle + " true; " + groups)
+				got = sh("oci2bwrap run -q " + bundle + " sleep 50 & " + inGroup + "kill -9 $!; wait; " + groups + " | wc -l; while grep -q . $(" + groups + ")/cgroup.procs; do sleep 0.01; done; oci2bwrap run -q " + bundle + " true; " + groups)
 				if got != "1\n" {
 					t.Errorf("after a kill and a run: %q, want one group before the run and none after", got)
 				}
