@@ -179,14 +179,13 @@ func (l layers) explain(err error) error {
 		return fmt.Errorf("overlay: %s lies on %s, which %s: %w", filepath.Dir(l.upper), kind, noUpper, err)
 	}
 	if err == unix.EINVAL || err == unix.ELOOP {
-		mounts, _ := os.ReadFile("/proc/self/mountinfo")
 		for _, dir := range l.lower {
 			if on(dir) == "an overlay" {
 				return fmt.Errorf("overlay: %s is on an overlay itself, and overlays %s: %w", dir, tooDeep, err)
 			}
 			// In a user namespace mounts can't be parted from what is mounted in
 			// them, and an overlay shows nothing of that.
-			if below := mountBelow(string(mounts), dir); below != "" {
+			if below := MountBelow(dir); below != "" {
 				return fmt.Errorf("overlay: %s %s, %s: %w", dir, hasMounts, below, err)
 			}
 		}
@@ -201,12 +200,14 @@ const (
 	hasMounts = "has something else mounted in it"
 )
 
-// mountBelow gives the first mount point in dir of those that mountinfo lists.
-func mountBelow(mountinfo, dir string) string {
+// MountBelow gives the first mount point in dir that this process sees, "" for
+// none. An overlay of dir shows nothing of what is mounted there.
+func MountBelow(dir string) string {
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
 	}
-	for line := range strings.Lines(mountinfo) {
+	for line := range strings.Lines(string(mounts)) {
 		f := strings.Fields(line)
 		if len(f) > 4 && f[4] != dir && strings.HasPrefix(f[4], strings.TrimSuffix(dir, "/")+"/") {
 			return f[4]

@@ -78,7 +78,7 @@ func (f *healthFlags) of(config []byte) (*convert.Healthcheck, error) {
 		}
 	}
 	if h == nil {
-		return nil, &hinted{errors.New("--healthcheck: the image has no Healthcheck"), "give one with --health-cmd; only docker's image format has the field (buildah build --format docker)"}
+		return nil, &hinted{errors.New("--healthcheck: the image has no Healthcheck, or one of NONE"), "give one with --health-cmd; only docker's image format has the field (buildah build --format docker)"}
 	}
 	h.Interval = cmp.Or(f.interval, h.Interval)
 	h.Timeout = cmp.Or(f.checkTimeout, h.Timeout)

@@ -209,6 +209,7 @@ func (s *session) plan(ctx context.Context) (err error) {
 	if s.storeNote != nil {
 		s.planned.Notes = append(s.planned.Notes, *s.storeNote)
 	}
+	s.mountNote()
 	if !s.running {
 		s.planned.Notes = append(s.planned.Notes, chownNotes(s.result)...)
 	}
