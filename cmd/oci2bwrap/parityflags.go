@@ -33,6 +33,9 @@ func engineImage(img *layout.Image, dir string) (string, error) {
 		return "", err
 	}
 	link := filepath.Join(dir, "image")
+	if link != strings.ToLower(link) {
+		return "", &hinted{fmt.Errorf("reference: podman and buildah make a name of %s, which may have no capital letters", link), "set TMPDIR to a directory without"}
+	}
 	if err := os.Symlink(path, link); err != nil {
 		return "", err
 	}

@@ -118,7 +118,7 @@ func TestDoctorInContainer(t *testing.T) {
 	}
 	contain := func(t *testing.T, flags []string, command ...string) []string {
 		t.Helper()
-		args := append([]string{program, "spec", "-q", "-e", "PATH=/usr/bin:/bin", "-e", "HOME=/tmp", "-w", "/",
+		args := append([]string{program, "spec", "-q", "--passwd=false", "-e", "PATH=/usr/bin:/bin", "-e", "HOME=/tmp", "-w", "/",
 			"-v", shared("bin") + ":/probes", "-v", shared("images") + ":/images", "-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro"}, flags...)
 		spec := execute(t, env, append(append(args, shared("images/tools")), command...)...)
 		if spec.status != 0 {

@@ -85,7 +85,7 @@ func compareNixTree(t *testing.T, bwrapDir, image string) {
 		}
 	}
 	want := lines(run(filepath.Join(tools, "sh"), "-c", "PATH="+tools+"\n"+listTree, "sh", filepath.Join(work, "bundle/rootfs"), format))
-	got := lines(run(oci2bwrap, "run", "-v", tools+":/tools:ro", "--user", "0", "--entrypoint", `["/tools/sh", "-c"]`, image,
+	got := lines(run(oci2bwrap, "run", "--passwd=false", "-v", tools+":/tools:ro", "--user", "0", "--entrypoint", `["/tools/sh", "-c"]`, image,
 		"PATH=/tools\n"+listTree, "sh", "/", format))
 	// A volume can be written to, though the store has taken that right away.
 	isVolume := func(s string) bool { return strings.HasSuffix(s, " './data'") || strings.HasSuffix(s, " ./data") }

@@ -108,7 +108,7 @@ func asAnotherUser(flags ...string) [][]string {
 	if os.Getuid() != 0 {
 		return nil
 	}
-	return [][]string{append([]string{"--user", "7:8"}, flags...)}
+	return [][]string{append([]string{"--user", "7:8", "--passwd=false"}, flags...)}
 }
 
 // TestCapabilities: the five sets are those of a container.
