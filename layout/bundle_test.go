@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestBundle(t *testing.T) {
@@ -59,6 +61,38 @@ func TestBundleLimit(t *testing.T) {
 			wantError(t, err, test.err)
 		} else if err != nil || img.Form != "bundle" {
 			t.Errorf("limit %d: %v", test.limit, err)
+		}
+	}
+}
+
+// TestBundleConfig has documents that must be neither read whole nor waited for,
+// and directories that are opened as something else.
+func TestBundleConfig(t *testing.T) {
+	const config = `{"ociVersion":"1.0.2","root":{"path":"none"}}`
+	fifo := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(fifo, configFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := makeTree(t, t.TempDir(), "config.json="+`{"ociVersion":"1.0.2","x":"`+strings.Repeat("x", 5<<20)+`"}`)
+	bundle := makeTree(t, t.TempDir(), "config.json="+config)
+	for _, test := range []struct {
+		ref    Ref
+		limits Limits
+		want   bool
+	}{
+		{Ref{Path: bundle}, Limits{}, true},
+		{Ref{Transport: "bundle", Path: bundle}, Limits{}, true},
+		{Ref{Transport: "layers", Path: bundle}, Limits{}, false},
+		{Ref{Path: large}, Limits{}, false},
+		{Ref{Path: large}, Limits{JSON: 6 << 20}, true},
+		{Ref{Path: fifo}, Limits{}, false},
+		{Ref{Transport: "bundle", Path: fifo}, Limits{}, false},
+		{Ref{Path: makeTree(t, t.TempDir(), "config.json="+config, "oci-layout={}")}, Limits{}, false},
+		{Ref{Path: makeTree(t, t.TempDir(), "config.json={}", "rootfs/")}, Limits{}, false},
+		{Ref{Path: t.TempDir()}, Limits{}, false},
+	} {
+		if got := BundleConfig(test.ref, test.limits); (got != nil) != test.want {
+			t.Errorf("%v with %+v: %d bytes, want some %v", test.ref, test.limits, len(got), test.want)
 		}
 	}
 }

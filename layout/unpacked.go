@@ -203,3 +203,23 @@ func isBundle(path string, limits Limits) (bool, error) {
 	_ = json.Unmarshal(raw, &doc)
 	return doc.Version != nil, nil
 }
+
+// BundleConfig gives the config.json of what Open would take for a runtime
+// bundle, nil of anything else. What it names need not be there: its root may
+// be out of reach for a caller who has not entered its namespaces yet.
+func BundleConfig(ref Ref, limits Limits) []byte {
+	if ref.Transport != "" && ref.Transport != "bundle" {
+		return nil
+	}
+	limits = limits.withDefaults()
+	raw, err := readDocument(filepath.Join(ref.Path, configFile), false, limits)
+	if err != nil {
+		return nil // most images have none, and need not be looked at twice
+	}
+	if ref.Transport == "" {
+		if form, err := recogniseDir(ref.Path, limits); err != nil || form != "bundle" {
+			return nil
+		}
+	}
+	return raw
+}

@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -24,25 +22,19 @@ type bundleSpaces struct {
 }
 
 // spacesOf reads them. That config.json is right is seen later.
-func spacesOf(a imageArgs) (b bundleSpaces) {
+func spacesOf(a imageArgs, limits layout.Limits) (b bundleSpaces) {
 	ref, err := layout.ParseRef(a.ref)
-	if err != nil || ref.Transport != "" && ref.Transport != "bundle" {
-		return b
-	}
-	file, err := os.Open(filepath.Join(ref.Path, "config.json"))
 	if err != nil {
 		return b
 	}
-	defer file.Close()
 	var config struct {
-		Version string `json:"ociVersion"`
-		Linux   struct {
+		Linux struct {
 			Namespaces []specs.LinuxNamespace `json:"namespaces"`
 			UIDs       []specs.LinuxIDMapping `json:"uidMappings"`
 			GIDs       []specs.LinuxIDMapping `json:"gidMappings"`
 		} `json:"linux"`
 	}
-	if json.NewDecoder(file).Decode(&config) != nil || config.Version == "" {
+	if raw := layout.BundleConfig(ref, limits); raw == nil || json.Unmarshal(raw, &config) != nil {
 		return b
 	}
 	for i, ns := range config.Linux.Namespaces {

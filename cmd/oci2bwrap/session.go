@@ -52,7 +52,11 @@ type session struct {
 // exitStatus of that.
 func newSession(f *containerFlags, std stdio, a imageArgs) (*session, error) {
 	dir, _ := f.dir()
-	if err := f.enter(std, spacesOf(a), dir, f.tty); err != nil {
+	limits, err := f.limits()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.enter(std, spacesOf(a, limits), dir, f.tty); err != nil {
 		return nil, err
 	}
 	standing, err := f.standing(std)

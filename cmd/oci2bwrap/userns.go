@@ -162,8 +162,8 @@ func callerNames(uid int) []string {
 	return []string{number}
 }
 
-// enter runs this program once more in the user namespace that the flags ask
-// or the bundle ask for, if they do, and gives its end as an exitStatus. nil
+// enter runs this program once more in the user namespace that the flags or
+// the bundle ask for, if they do, and gives its end as an exitStatus. nil
 // says to go on here.
 func (f *usernsFlags) enter(std stdio, bundle bundleSpaces, cacheDir string, tty bool) error {
 	if std.inside != nil {
