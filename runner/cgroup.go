@@ -154,15 +154,26 @@ func sweepCgroups(parent string) {
 		return
 	}
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), cgroupPrefix)
-		pid, _, _ := strings.Cut(rest, "-")
-		if _, err := strconv.Atoi(pid); !ok || err != nil {
+		pid, ok := groupMaker(e.Name())
+		if !ok {
 			continue
 		}
 		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
 			os.Remove(filepath.Join(parent, e.Name()))
 		}
 	}
+}
+
+// groupMaker tells the process id of the oci2bwrap whose sandbox's group has
+// the name. A unit of systemd's, oci2bwrap-web.service, is none.
+func groupMaker(name string) (pid string, ok bool) {
+	rest, ok := strings.CutPrefix(name, cgroupPrefix)
+	if !ok {
+		return "", false
+	}
+	pid, _, ok = strings.Cut(rest, "-")
+	_, err := strconv.Atoi(pid)
+	return pid, ok && err == nil
 }
 
 // removeCgroup removes the group once its last process is gone for the kernel

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -167,8 +168,11 @@ func inSandboxGroup(pid int) bool {
 		return !errors.Is(err, os.ErrNotExist)
 	}
 	for line := range strings.Lines(string(data)) {
-		if path, ok := strings.CutPrefix(line, "0::"); ok && strings.Contains(path, "/"+cgroupPrefix) {
-			return true
+		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
+			return slices.ContainsFunc(strings.Split(path, "/"), func(name string) bool {
+				_, ok := groupMaker(name)
+				return ok
+			})
 		}
 	}
 	return false
