@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -86,7 +87,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err != nil {
 		return err
 	}
-	if n := f.timeLimit; n > 0 {
+	if n := min(f.timeLimit, math.MaxInt32); n > 0 { // more is for ever
 		over := time.AfterFunc(time.Duration(n)*time.Second, func() { signals <- syscall.SIGKILL })
 		defer over.Stop()
 	}
