@@ -35,7 +35,11 @@ func ScriptGaps(p *bwrap.Plan) []Gap {
 	lack(proc.StopSignal != "SIGTERM", "annotations[org.opencontainers.image.stopSignal]", "signals end bubblewrap, and the sandbox with it")
 	lack(p.Namespaces.Time, "linux.timeOffsets", "bubblewrap makes no time namespace")
 	for _, j := range p.Namespaces.Join {
-		lack(true, j.Field, fmt.Sprintf("bubblewrap joins no %s namespace: a new one is made", j.Kind))
+		instead := "a new one is made"
+		if j.Kind == "time" { // bubblewrap makes none
+			instead = "that of the script's caller stays"
+		}
+		lack(true, j.Field, fmt.Sprintf("bubblewrap joins no %s namespace: %s", j.Kind, instead))
 	}
 	for _, l := range proc.Rlimits {
 		weak(true, "process.rlimits["+l.Type+"]", "bubblewrap sets no limits")

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
@@ -31,6 +32,11 @@ func TestScriptGapsCanBeAllowed(t *testing.T) {
 // TestScriptJoins: what a script can't join is new in it.
 func TestScriptJoins(t *testing.T) {
 	p := &bwrap.Plan{Namespaces: bwrap.Namespaces{IPC: true, Join: []bwrap.Join{{Kind: "network", Path: "/n"}, {Kind: "pid", Path: "/p"}, {Kind: "user"}, {Kind: "time"}}, Mapped: true}}
+	for i, want := range []string{"a new one is made", "a new one is made", "a new one is made", "that of the script's caller stays"} {
+		if gaps := ScriptGaps(&bwrap.Plan{Namespaces: bwrap.Namespaces{Join: p.Namespaces.Join[i : i+1]}, Process: bwrap.Process{StopSignal: "SIGTERM"}}); len(gaps) != 1 || !strings.Contains(gaps[0].Reason, want) {
+			t.Errorf("%s: %v, want %q", p.Namespaces.Join[i].Kind, gaps, want)
+		}
+	}
 	n := ForScript(p).Namespaces
 	if !n.Net || !n.PID || !n.IPC || n.UTS || !n.User || !n.Time || n.Mapped || n.Join != nil || p.Namespaces.Net || p.Namespaces.PID {
 		t.Errorf("%+v, and the plan %+v", n, p.Namespaces)
