@@ -129,18 +129,7 @@ func awaitStart(fd int) bool {
 // while capabilities can still reach it, then the capability sets. terminal is
 // the slave of its own, or -1.
 func become(s *initSpec, terminal int) error {
-	for _, l := range s.Rlimits {
-		lim := unix.Rlimit{Cur: l.Soft, Max: l.Hard}
-		if err := unix.Setrlimit(l.Resource, &lim); err != nil {
-			return fmt.Errorf("process.rlimits: %d: %w", l.Resource, err)
-		}
-	}
-	if s.OOMScore != nil {
-		if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(*s.OOMScore)), 0); err != nil {
-			return fmt.Errorf("process.oomScoreAdj: %w", err)
-		}
-	}
-	if err := s.Schedule.set(); err != nil {
+	if err := setLimits(s); err != nil {
 		return err
 	}
 	unix.Umask(s.Umask)
@@ -165,22 +154,8 @@ func become(s *initSpec, terminal int) error {
 	if hungUp(s.SocketFD) {
 		os.Exit(125)
 	}
-	if terminal >= 0 {
-		if err := takeTerminal(terminal); err != nil {
-			return err
-		}
-		unix.Close(terminal)
-	} else if err := unix.Dup3(s.StderrFD, 2, 0); err != nil {
-		return fmt.Errorf("stderr: %w", err)
-	}
-	// Nothing but 0, 1, 2 and the socket may be open when the image's
-	// working directory is entered: it could name a descriptor in /proc.
-	unix.Close(s.StderrFD)
-	if !s.Itself {
-		unix.Close(s.SelfFD)
-	}
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("close descriptors: %w", err)
+	if err := setStreams(s, terminal); err != nil {
+		return err
 	}
 	if err := unix.Chdir(string(s.Cwd)); err != nil {
 		return fmt.Errorf("process.cwd: %s: %w", s.Cwd, err)
@@ -205,6 +180,45 @@ func become(s *initSpec, terminal int) error {
 		return err
 	}
 	return execError(args[0], path, execve(&s.Seccomp, path, args, env))
+}
+
+// setLimits sets the command's limits and its place among other processes.
+func setLimits(s *initSpec) error {
+	for _, l := range s.Rlimits {
+		lim := unix.Rlimit{Cur: l.Soft, Max: l.Hard}
+		if err := unix.Setrlimit(l.Resource, &lim); err != nil {
+			return fmt.Errorf("process.rlimits: %d: %w", l.Resource, err)
+		}
+	}
+	if s.OOMScore != nil {
+		if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(*s.OOMScore)), 0); err != nil {
+			return fmt.Errorf("process.oomScoreAdj: %w", err)
+		}
+	}
+	return s.Schedule.set()
+}
+
+// setStreams gives the command its terminal or its stderr. What else is open
+// is closed, now or by the exec.
+func setStreams(s *initSpec, terminal int) error {
+	if terminal >= 0 {
+		if err := takeTerminal(terminal); err != nil {
+			return err
+		}
+		unix.Close(terminal)
+	} else if err := unix.Dup3(s.StderrFD, 2, 0); err != nil {
+		return fmt.Errorf("stderr: %w", err)
+	}
+	// Nothing but 0, 1, 2 and the socket may be open when the image's
+	// working directory is entered: it could name a descriptor in /proc.
+	unix.Close(s.StderrFD)
+	if !s.Itself {
+		unix.Close(s.SelfFD)
+	}
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close descriptors: %w", err)
+	}
+	return nil
 }
 
 func hungUp(fd int) bool {

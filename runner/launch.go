@@ -70,28 +70,9 @@ func newLaunch(c Config) (_ *launch, err error) {
 	if l.pasta, err = newPastaLink(&c); err != nil {
 		return nil, err
 	}
-	words, err := c.Command.Words(l.data)
+	words, err := l.words()
 	if err != nil {
 		return nil, err
-	}
-	for _, e := range childEnv {
-		name, value, _ := strings.Cut(e, "=")
-		words = append(words, "--setenv", name, value)
-	}
-	if c.Command.UIDMap != nil {
-		more, err := l.mapped()
-		if err != nil {
-			return nil, err
-		}
-		words = append(words, more...)
-	}
-	if j := joined(c.Command.Join, "pid"); j != nil {
-		number, err := l.pass(openNamespace(*j))
-		if err != nil {
-			return nil, err
-		}
-		l.pidns = j
-		words = append(words, "--pidns", strconv.Itoa(number))
 	}
 	args, err := l.pass(memfd("args", []byte(strings.Join(words, "\x00")+"\x00")))
 	if err != nil {
@@ -110,6 +91,34 @@ func newLaunch(c Config) (_ *launch, err error) {
 	}
 	l.path, l.argv, l.attr = argv[0], argv, l.attributes()
 	return l, nil
+}
+
+// words are bubblewrap's options, with what they name passed on.
+func (l *launch) words() ([]string, error) {
+	words, err := l.Command.Words(l.data)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range childEnv {
+		name, value, _ := strings.Cut(e, "=")
+		words = append(words, "--setenv", name, value)
+	}
+	if l.Command.UIDMap != nil {
+		more, err := l.mapped()
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, more...)
+	}
+	if j := joined(l.Command.Join, "pid"); j != nil {
+		number, err := l.pass(openNamespace(*j))
+		if err != nil {
+			return nil, err
+		}
+		l.pidns = j
+		words = append(words, "--pidns", strconv.Itoa(number))
+	}
+	return words, nil
 }
 
 // stageArgv puts a process of ours in front of bubblewrap. For real root it has
