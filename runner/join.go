@@ -46,9 +46,9 @@ func openNamespace(j bwrap.Join) (*os.File, error) {
 
 // join enters the namespaces with the calling thread: bubblewrap is born in
 // them. All are opened before one is entered. Those of EnterKinds this process
-// is in already.
+// is in already, and that of processes is bubblewrap's to enter.
 func join(joins []bwrap.Join) error {
-	joins = slices.DeleteFunc(slices.Clone(joins), func(j bwrap.Join) bool { return slices.Contains(EnterKinds, j.Kind) })
+	joins = slices.DeleteFunc(slices.Clone(joins), func(j bwrap.Join) bool { return j.Kind == "pid" || slices.Contains(EnterKinds, j.Kind) })
 	files := make([]*os.File, len(joins))
 	for i, j := range joins {
 		f, err := openNamespace(j)
@@ -59,9 +59,6 @@ func join(joins []bwrap.Join) error {
 		files[i] = f
 	}
 	for i, j := range joins {
-		if j.Kind == "pid" {
-			continue // that is bubblewrap's to enter
-		}
 		if err := unix.Setns(int(files[i].Fd()), joinKinds[j.Kind]); err != nil {
 			return &Error{Msg: fmt.Sprintf("%s: join %q", j.Field, j.Path), Err: err, Remedy: joinRemedy(j.Kind, err)}
 		}

@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// joining is a program about to be started in namespaces of others. Go's own way of starting one can't enter namespaces, and a program
-// with threads can't enter a user namespace, so it is forked by hand: a first
-// child that has one thread enters and is the parent of a second, which is in
-// the pid namespace as well and becomes the program. The first stays, gives
-// the second's status as bubblewrap does, and takes it along when it dies.
+// joining is a program about to be started in namespaces of others. Go's own
+// way of starting one can't enter namespaces, and a program with threads can't
+// enter a user namespace, so it is forked by hand: a first child that has one
+// thread enters and is the parent of a second, which is in the pid namespace as
+// well and becomes the program. The first stays, gives the second's status as
+// bubblewrap does, and takes it along when it dies.
 type joining struct {
 	enter     []entering // in this order
 	mounts    bool       // then make a mount namespace
