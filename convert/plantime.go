@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,7 +18,7 @@ func (p *planner) time(plan *bwrap.Plan) {
 	i := slices.IndexFunc(p.spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.TimeNamespace })
 	switch {
 	case i < 0 && len(offsets) > 0:
-		p.fail(fmt.Errorf("linux.timeOffsets: need a time namespace in linux.namespaces"))
+		p.fail(errors.New("linux.timeOffsets: need a time namespace in linux.namespaces"))
 	case i < 0:
 	case p.host.Joined[p.spec.Linux.Namespaces[i].Path]:
 		if len(offsets) > 0 {

@@ -148,11 +148,8 @@ func subordinate(keep bool) (*runner.IDMap, error) {
 // name first, where it is known.
 func callerNames(uid int) []string {
 	number := strconv.Itoa(uid)
-	data, _ := os.ReadFile("/etc/passwd")
-	for line := range strings.Lines(string(data)) {
-		if f := strings.SplitN(line, ":", 4); len(f) == 4 && f[2] == number {
-			return []string{f[0], number}
-		}
+	if f := hostAccount("/etc/passwd", uid); f != nil {
+		return []string{f[0], number}
 	}
 	// Not every account is in the file. newuidmap knows the others, and gives
 	// nobody what is another's.
