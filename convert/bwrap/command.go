@@ -27,7 +27,7 @@ type Command struct {
 	Sysctl     []Sysctl // what the init sets, before Late
 	Domainname string
 
-	Join []Join // what the runner enters before it starts bubblewrap
+	Join []Join // what the runner enters, or is in, or has bubblewrap enter
 
 	Time   bool // a time namespace, for the runner to make
 	Clocks []Clock
