@@ -18,6 +18,8 @@ type ahead struct {
 	dirFD  int      // where their spills are
 	opened []opened // of layers[next:]
 	next   int
+
+	windows windows
 }
 
 type opened struct {
@@ -32,12 +34,15 @@ func newAhead(ctx context.Context, layers []Layer, limits Limits, count *meter, 
 // stream returns the content of the next layer.
 func (a *ahead) stream() (*stream, error) {
 	for len(a.opened) <= aheadMost && a.next+len(a.opened) < len(a.layers) {
-		s, err := openStream(a.ctx, &a.layers[a.next+len(a.opened)], a.limits, a.pool, a.count, a.dirFD)
+		s, err := a.open(&a.layers[a.next+len(a.opened)])
 		a.opened = append(a.opened, opened{s, err})
 	}
 	o := a.opened[0]
 	a.opened = a.opened[1:]
 	a.next++
+	if o.err == nil {
+		close(o.s.turn)
+	}
 	return o.s, o.err
 }
 

@@ -6,23 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
-
-// maxWindow bounds the memory a zstd frame may ask for: what "zstd --ultra
-// --long" makes and its decoder takes without being told.
-const maxWindow = 128 << 20
 
 // tarMagic is at byte 257 of a tar stream's first header, in every dialect
 // but the oldest.
 const tarMagic = "ustar"
 
 // decompress returns the tar stream in r. Content decides how r is read, not
-// its media type. What follows the compressed stream is an error.
-func decompress(r io.Reader) (io.ReadCloser, error) {
+// its media type. What follows the compressed stream is an error. zstd gives the
+// decoder of that form.
+func decompress(r io.Reader, zstd func(io.Reader) (io.ReadCloser, error)) (io.ReadCloser, error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	head, err := br.Peek(512)
 	if err != nil && err != io.EOF {
@@ -38,12 +33,11 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 		}
 		return labelled{"gzip", z, z.Close}, nil
 	case isZstd(head):
-		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(math.MaxInt64))
+		z, err := zstd(br)
 		if err != nil {
 			return nil, fmt.Errorf("zstd: %w", err)
 		}
-		return labelled{"zstd", z, func() error { z.Close(); return nil }}, nil
+		return labelled{"zstd", z, z.Close}, nil
 	case bytes.HasPrefix(head, []byte("BZh")):
 		return nil, errors.New("compressed with bzip2, which is not supported")
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):

@@ -37,7 +37,7 @@ func compressionOf(head []byte) string {
 // spool copies the tar stream in r, compressed or not, to an unlinked file.
 func spool(r io.Reader, tempDir string, limits Limits) (f *os.File, size int64, err error) {
 	in := &counter{r: r}
-	plain, err := decompress(in)
+	plain, err := decompress(in, new(windows).zstd)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -20,21 +20,22 @@ import (
 const (
 	chunkSize  = 256 << 10
 	chunkCount = 6
-	aheadCount = 64 // before the last stage, so that a layer can be read ahead of its turn
+	aheadCount = 16 // before the last stage, so that a layer can be read ahead of its turn
 )
 
 // stream is the decompressed content of a layer, verified at its end.
 type stream struct {
 	layer  *Layer
 	pool   *chunkPool
+	turn   chan struct{} // closed when the layer is the one that is applied
 	stages []*stage
 	last   *stage
 	closer []io.Closer
 }
 
-// openStream starts reading a layer. Its stages end with ctx, or by close.
+// open starts reading a layer. Its stages end with ctx, or by close.
 // What it reads ahead and has no memory for is kept in the directory dirFD.
-func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPool, count *meter, dirFD int) (*stream, error) {
+func (a *ahead) open(layer *Layer) (*stream, error) {
 	diff, err := v1.Hasher(layer.DiffID.Algorithm)
 	if err != nil {
 		return nil, err
@@ -43,13 +44,13 @@ func openStream(ctx context.Context, layer *Layer, limits Limits, pool *chunkPoo
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{layer: layer, pool: pool, closer: []io.Closer{blob}}
-	compressed := s.add(ctx, count.reader(blob), nil, chunkCount, nil)
-	plain := &lazy{r: compressed}
+	s := &stream{layer: layer, pool: a.pool, turn: make(chan struct{}), closer: []io.Closer{blob}}
+	compressed := s.add(a.ctx, a.count.reader(blob), nil, chunkCount, nil)
+	plain := &decompressor{ctx: a.ctx, blob: compressed, again: layer.Open, turn: s.turn, windows: &a.windows}
 	s.closer = append(s.closer, plain)
-	bounded := &boundedReader{r: plain, max: mostFor(layer.Size, limits.Ratio), all: &count.plain, limits: limits}
-	s.add(ctx, bounded, nil, chunkCount, nil)
-	s.add(ctx, s.last, diff, aheadCount, newSpill(dirFD))
+	bounded := &boundedReader{r: plain, max: mostFor(layer.Size, a.limits.Ratio), all: &a.count.plain, limits: a.limits}
+	s.add(a.ctx, bounded, nil, chunkCount, nil)
+	s.add(a.ctx, s.last, diff, aheadCount, newSpill(a.dirFD))
 	return s, nil
 }
 
@@ -114,30 +115,6 @@ func (s *stream) close() {
 	for _, c := range s.closer {
 		_ = c.Close()
 	}
-}
-
-// lazy decompresses r; it reads nothing before it is read.
-type lazy struct {
-	r  io.Reader
-	rc io.ReadCloser
-}
-
-func (l *lazy) Read(p []byte) (int, error) {
-	if l.rc == nil {
-		rc, err := decompress(l.r)
-		if err != nil {
-			return 0, err
-		}
-		l.rc = rc
-	}
-	return l.rc.Read(p)
-}
-
-func (l *lazy) Close() error {
-	if l.rc == nil {
-		return nil
-	}
-	return l.rc.Close()
 }
 
 // mostFor is what a blob of size bytes may unpack to.
