@@ -39,6 +39,7 @@ func TestAnyOrder(t *testing.T) {
 	for _, upper := range []entries{
 		{file("d/s/new", "n"), white("d/.wh..wh..opq"), white(".wh.e"), file("e", "2")},
 		{file("d/s/new", "n"), white(".wh.d"), file("d/new", "m"), white("d/s/.wh.old")},
+		{file("d/s/new", "n"), white("d/.wh..wh..opq"), white("d/s/.wh..wh..opq"), white("d/./.wh..wh..opq"), white(".wh.d")},
 	} {
 		want := ""
 		permute(upper, func(order entries) {
@@ -54,6 +55,44 @@ func TestAnyOrder(t *testing.T) {
 				t.Errorf("got:\n%swant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// TestOpaqueTwice looks at a directory's entries once, however many markers a
+// layer has for it.
+func TestOpaqueTwice(t *testing.T) {
+	root := tempDir(t)
+	fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	a := newApplier(t.Context(), fd, UnpackOptions{})
+	defer a.close()
+	d, err := a.mkdir(a.root, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for layer := 1; layer < 3; layer++ {
+		a.layer = layer
+		old := filepath.Join(root, "d/old")
+		if err := os.WriteFile(old, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var looks [2]uint64 // handles asked for
+		for i := range looks {
+			before := a.clock
+			if err := a.whiteout("d", opaqueName); err != nil {
+				t.Fatal(err)
+			}
+			looks[i] = a.clock - before
+		}
+		if _, err := os.Lstat(old); err == nil || looks[0] == 0 || looks[1] != 0 {
+			t.Errorf("layer %d: old is still there (%v), or looked %v times", layer, err, looks)
+		}
+		if got := names(t, filepath.Join(root, d.path())); len(got) > 0 {
+			t.Errorf("layer %d: left %v", layer, got)
+		}
 	}
 }
 

@@ -43,9 +43,10 @@ type dir struct {
 
 	// What the layer being applied has put here: touched says whether
 	// anything is here or below, listed whether it has an entry of its own,
-	// names which entries are not directories.
-	touched, listed, namesOf int
-	names                    map[string]struct{}
+	// names which entries are not directories, stripped whether nothing else is
+	// left.
+	touched, listed, stripped, namesOf int
+	names                              map[string]struct{}
 
 	meta   meta
 	xattrs []xattr // that were set
@@ -58,7 +59,7 @@ func newTree(rootFD int) *tree {
 }
 
 func (t *tree) newDir(parent *dir, name string) *dir {
-	return &dir{parent: parent, name: name, fd: -1, made: t.layer, touched: -1, listed: -1, namesOf: -1, meta: t.implied}
+	return &dir{parent: parent, name: name, fd: -1, made: t.layer, touched: -1, listed: -1, stripped: -1, namesOf: -1, meta: t.implied}
 }
 
 // path is the directory's path below the root, without links; "." is the root.

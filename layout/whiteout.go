@@ -82,6 +82,9 @@ func (a *applier) hide(parent *dir, name string) error {
 
 // strip removes what lower layers have put into a directory.
 func (a *applier) strip(d *dir) error {
+	if d.stripped == a.layer {
+		return nil // one marker more must not cost another look at all entries
+	}
 	fd, err := a.handle(d)
 	if err != nil {
 		return err
@@ -95,5 +98,6 @@ func (a *applier) strip(d *dir) error {
 			return err
 		}
 	}
+	d.stripped = a.layer
 	return nil
 }
