@@ -2,7 +2,6 @@ package layout
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -50,19 +49,31 @@ func TestStdin(t *testing.T) {
 	}
 	_, err = Open(Ref{Path: "-"}, OpenOptions{Stdin: bytes.NewReader(saved), TempDir: "/proc/none"})
 	wantError(t, err, "needs a temporary file: mkdir /proc/none")
-	var hint interface{ Hint() string }
-	if !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "--cache-dir") {
-		t.Errorf("%v: no hint of --cache-dir", err)
-	}
+	wantHint(t, err, "--cache-dir")
 	if _, err := f.Stat(); err != nil {
 		t.Errorf("stdin was closed: %v", err)
 	}
 	_, err = read(Ref{Path: "-"}, bytes.NewReader(nil))
 	wantError(t, err, "stdin: empty")
+	wantHint(t, err, "./result | oci2bwrap run -")
+	_, err = read(Ref{Path: "-"}, strings.NewReader("hello"))
+	wantError(t, err, "stdin: not a tar archive")
+	wantHint(t, err, "./result | oci2bwrap run -")
 	_, err = read(Ref{Path: "-"}, nil)
 	wantError(t, err, "no stdin")
 	_, err = read(Ref{Path: "-"}, bytes.NewReader(saved[:1000]))
 	wantError(t, err, "truncated")
+	packed := gzipped(saved)
+	_, err = read(Ref{Path: "-"}, bytes.NewReader(packed[:len(packed)/2]))
+	wantError(t, err, "stdin: archive is truncated")
+	wantHint(t, err, "")
+	_, err = read(Ref{Path: "-"}, bytes.NewReader(append(packed, 'j')))
+	wantError(t, err, "stdin: gzip: junk after the compressed stream")
+	wantHint(t, err, "")
+	two := map[string]formsImage{"a:1": twoLayers(t, "a"), "b:1": twoLayers(t, "b")}
+	_, err = read(Ref{Path: "-"}, bytes.NewReader(dockerSave(t, two, "a:1", "b:1")))
+	wantError(t, err, "several images")
+	wantHint(t, err, "-- -:TAG")
 	_, err = read(Ref{Path: "-", Transport: "oci"}, bytes.NewReader(saved))
 	wantError(t, err, "stdin is not one")
 	_, err = read(Ref{Path: "-", Transport: "oci-archive"}, bytes.NewReader(saved))

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,5 +108,17 @@ func wantError(t *testing.T, err error, what string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want one line with %q", err, what)
+	}
+}
+
+// wantHint checks for an error whose hint says what; "" = that has none.
+func wantHint(t *testing.T, err error, what string) {
+	t.Helper()
+	var h interface{ Hint() string }
+	switch {
+	case what == "" && errors.As(err, &h):
+		t.Errorf("%v: hint %q, want none", err, h.Hint())
+	case what != "" && (!errors.As(err, &h) || !strings.Contains(h.Hint(), what)):
+		t.Errorf("%v: want a hint with %q", err, what)
 	}
 }

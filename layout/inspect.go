@@ -97,7 +97,7 @@ func inspect(ref Ref, o OpenOptions) (_ *Inspection, err error) {
 	}
 	i := &Inspection{Name: ref.String(), Form: p.form}
 	var choice *choiceError
-	img, err := p.choose(ref.Tag, want)
+	img, err := p.choose(ref, want)
 	switch {
 	case errors.As(err, &choice):
 		i.Problem = choice.Error()

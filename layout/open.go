@@ -45,7 +45,7 @@ func open(ref Ref, o OpenOptions) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := p.choose(ref.Tag, want)
+	img, err := p.choose(ref, want)
 	if err != nil {
 		return nil, also(err, p.close())
 	}
@@ -69,8 +69,8 @@ type images interface {
 }
 
 // choose returns the one image that is meant. It takes over the place's file.
-func (p *location) choose(tag string, want v1.Platform) (*Image, error) {
-	s := &selection{tag: tag, want: want}
+func (p *location) choose(ref Ref, want v1.Platform) (*Image, error) {
+	s := &selection{tag: ref.Tag, want: want, stdin: ref.Path == stdinPath}
 	if err := p.images.find(s); err != nil {
 		return nil, err
 	}

@@ -162,11 +162,14 @@ func locateStdin(form string, o OpenOptions) (*location, error) {
 	}
 	f, size, err := openStdin(o.Stdin, o)
 	var own interface{ Hint() string }
+	var read *fs.PathError // as of a directory
 	switch {
 	case errors.As(err, &own): // as that there is no room to spool it
 		return nil, fmt.Errorf("stdin: %w", err)
-	case err != nil:
+	case errors.Is(err, errEmpty) || errors.Is(err, errNoTar) || errors.As(err, &read):
 		return nil, &hinted{fmt.Errorf("stdin: %w", err), "an archive on stdin comes from a pipe or a file, as in ./result | oci2bwrap run -"}
+	case err != nil:
+		return nil, fmt.Errorf("stdin: %w", err)
 	}
 	p, err := placeOf(f, size, form, o)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 type selection struct {
 	tag   string // "" = any
 	want  v1.Platform
+	stdin bool   // where the images come from
 	doc   string // the document that names the images
 	found []*candidate
 	seen  int64 // descriptors in indexes so far
@@ -235,6 +236,9 @@ func (s *selection) ambiguous(best []*candidate) error {
 	err := fmt.Errorf("several images for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(choices), ", "))
 	if s.tag != "" || !named && len(s.tags()) == 0 {
 		return err
+	}
+	if s.stdin {
+		return &hinted{err, "name one behind a --, as in -- -:TAG"}
 	}
 	return &hinted{err, "name one as IMAGE:TAG"}
 }

@@ -22,7 +22,7 @@ func compressionOf(head []byte) string {
 	switch {
 	case len(head) >= 262 && string(head[257:262]) == tarMagic:
 		return ""
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+	case bytes.HasPrefix(head, gzipMagic):
 		return "gzip"
 	case isZstd(head):
 		return "zstd"
@@ -147,7 +147,7 @@ func openSource(path string, o OpenOptions) (content, int64, error) {
 // openStdin does the same for the caller's stdin, which stays open.
 func openStdin(r io.Reader, o OpenOptions) (content, int64, error) {
 	if r == nil {
-		return nil, 0, errors.New("there is no stdin to read an archive from")
+		return nil, 0, fmt.Errorf("there is no stdin: %w", errEmpty)
 	}
 	std, ok := r.(*os.File)
 	if !ok {
@@ -218,7 +218,7 @@ func spoolFull(r io.Reader, o OpenOptions) (*os.File, int64, error) {
 	head, err := br.Peek(512)
 	switch {
 	case len(head) == 0 && err == io.EOF:
-		return nil, 0, errors.New("empty: not a byte of an archive")
+		return nil, 0, errEmpty
 	case err != nil && err != io.EOF:
 		return nil, 0, err
 	}

@@ -61,7 +61,10 @@ func indexArchive(f io.ReaderAt, size int64, limits Limits) (*tarball, error) {
 	}
 }
 
-var errNoTar = errors.New("not a tar archive")
+var (
+	errNoTar = errors.New("not a tar archive")
+	errEmpty = errors.New("empty: not a byte of an archive")
+)
 
 // note keeps what is needed to read a member.
 func (a *tarball) note(hdr *tar.Header, offset int64) {

@@ -2,6 +2,8 @@ package layout
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -111,4 +113,49 @@ func TestWindowsMemory(t *testing.T) {
 	if got := after.TotalAlloc - before.TotalAlloc; got > maxWindow*3/2 {
 		t.Errorf("allocated %d MiB for windows of %d MiB", got>>20, maxWindow>>20)
 	}
+}
+
+// FuzzBlob reads a blob as layers that are read ahead of their turn: the plain
+// content is what the decompressors give at once, or both fail.
+func FuzzBlob(f *testing.F) {
+	plain := bytes.Repeat([]byte("text and more of it\n"), 200)
+	half := len(plain) / 2
+	for _, blob := range [][]byte{
+		plain[:600], gzipped(plain), zstded(plain), windowed(f, plain, 32<<20), windowed(f, plain, 256<<20),
+		append(gzipped(plain[:half]), gzipped(plain[half:])...), append(zstded(plain[:half]), windowed(f, plain[half:], 64<<20)...),
+		append([]byte{0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 'h', 'i'}, windowed(f, plain, 32<<20)...),
+	} {
+		f.Add(blob)
+	}
+	const most = 1 << 20
+	f.Fuzz(func(t *testing.T, blob []byte) {
+		read := func(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, most)) }
+		var want []byte
+		z, err := decompress(bytes.NewReader(blob), new(windows).zstd)
+		if err == nil {
+			want, err = read(z)
+			z.Close()
+		}
+		whole := len(want) < most // or else the rest is not looked at
+		layer := stored{ociLayer, blob, want}
+		img := imageOf(t, layer, layer, layer)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		streams := newAhead(ctx, img.Layers, Limits{}.withDefaults(), newMeter(nil, img.Layers, 1), -1)
+		defer streams.close()
+		for range img.Layers {
+			s, serr := streams.stream()
+			if serr != nil {
+				t.Fatal(serr)
+			}
+			got, serr := read(s)
+			if serr == nil && whole {
+				serr = s.verify()
+			}
+			s.close()
+			if (err == nil) != (serr == nil) || err == nil && !bytes.Equal(got, want) {
+				t.Fatalf("got %d bytes and %v, want %d and %v", len(got), serr, len(want), err)
+			}
+		}
+	})
 }
