@@ -61,7 +61,20 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 			removed = append(removed, e)
 		}
 	}
+	c.forgetArchives(o, o.KeepBytes > 0 && total > o.KeepBytes)
 	return removed, nil
+}
+
+// forgetArchives removes what is noted of archives: all, where nothing else is left to be
+// removed and the cache is still too large.
+func (c *cached) forgetArchives(o PruneOptions, large bool) {
+	dir := filepath.Join(c.dir, rememberDir)
+	switch {
+	case o.All || large:
+		forget(dir, -time.Hour) // whatever the clock has done
+	case o.OlderThan > 0:
+		forget(dir, o.OlderThan)
+	}
 }
 
 func diskUsageOf(dir string) int64 {

@@ -190,7 +190,7 @@ func (r *remembered) save() {
 	if os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
-	forget(dir)
+	forget(dir, rememberFor)
 	f, err := os.CreateTemp(dir, "new.")
 	if err != nil {
 		return
@@ -201,11 +201,12 @@ func (r *remembered) save() {
 	}
 }
 
-// forget removes what is old: archives that are gone, or were replaced.
-func forget(dir string) {
+// forget removes what was noted longer ago than age, as of archives that are gone
+// or were replaced.
+func forget(dir string, age time.Duration) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > rememberFor {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > age {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}

@@ -3,6 +3,7 @@ package layout
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -57,7 +58,7 @@ func TestRemembered(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(o.TempDir, rememberDir, entries[0].Name()), old, old); err != nil {
 		t.Fatal(err)
 	}
-	forget(filepath.Join(o.TempDir, rememberDir))
+	forget(filepath.Join(o.TempDir, rememberDir), rememberFor)
 	if left, err := os.ReadDir(filepath.Join(o.TempDir, rememberDir)); err != nil || len(left) != 1 {
 		t.Errorf("%d files, %v", len(left), err)
 	}
@@ -65,4 +66,41 @@ func TestRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(gz, "b:1", true)
+}
+
+// TestPruneArchives holds pruning to what is noted of archives, too.
+func TestPruneArchives(t *testing.T) {
+	s := &Store{Dir: filepath.Join(tempDir(t), "cache")}
+	dir := filepath.Join(s.Dir, rememberDir)
+	now := time.Now()
+	for _, tt := range []struct {
+		name string
+		o    PruneOptions
+		left int
+	}{
+		{"useless", PruneOptions{}, 2},
+		{"old", PruneOptions{OlderThan: time.Hour}, 1},
+		{"small enough", PruneOptions{KeepBytes: 1 << 30}, 2},
+		{"too large", PruneOptions{KeepBytes: 1}, 0},
+		{"all", PruneOptions{All: true}, 0},
+	} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for i, age := range []time.Duration{-time.Minute, 2 * time.Hour} {
+			note := filepath.Join(dir, strconv.Itoa(i))
+			if err := os.WriteFile(note, []byte("note"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(note, now.Add(-age), now.Add(-age)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Prune(tt.o, now); err != nil {
+			t.Fatal(err)
+		}
+		if left := names(t, dir); len(left) != tt.left {
+			t.Errorf("%s: left %v, want %d", tt.name, left, tt.left)
+		}
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -75,7 +77,7 @@ func realDirs(paths []string) ([]string, error) {
 		}
 		dir, err := filepath.EvalSymlinks(abs)
 		if err != nil {
-			return nil, err
+			return nil, astray(abs, err)
 		}
 		info, err := os.Stat(dir)
 		if err != nil {
@@ -87,6 +89,18 @@ func realDirs(paths []string) ([]string, error) {
 		dirs = append(dirs, dir)
 	}
 	return dirs, nil
+}
+
+// astray names the path that was given in an error of following it elsewhere.
+func astray(path string, err error) error {
+	var p *os.PathError
+	switch {
+	case !errors.As(err, &p): // links in a circle are all that it says in words
+		return fmt.Errorf("%s: %w", path, unix.ELOOP)
+	case p.Path == path:
+		return err
+	}
+	return fmt.Errorf("%s: leads to %s: %w", path, p.Path, p.Err)
 }
 
 // inside leaves the image's own path, which every message has, out of the

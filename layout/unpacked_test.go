@@ -66,6 +66,8 @@ func TestUnpackedImage(t *testing.T) {
 
 		"a file as layer":   {paths: []string{"config.json=" + wholeConfig, "layers/0=x"}, err: "layers/0: neither a directory nor a link to one"},
 		"dangling":          {paths: []string{"config.json=" + wholeConfig, "layers/0->nowhere"}, err: "layers/nowhere: no such file"},
+		"dangling far":      {paths: []string{"config.json=" + wholeConfig, "layers/0->/proc/none"}, err: "layers/0: leads to /proc/none: no such file"},
+		"circle":            {paths: []string{"config.json=" + wholeConfig, "layers/0->0"}, err: "layers/0: too many levels of symbolic links"},
 		"no layers":         {paths: []string{"config.json=" + wholeConfig, "layers/"}, err: "layers: empty"},
 		"both":              {paths: []string{"config.json=" + wholeConfig, "layers/0/", "rootfs/"}, err: "both rootfs and layers"},
 		"empty config":      {paths: []string{"config.json=", "rootfs/"}, err: "config.json: empty"},
