@@ -29,7 +29,7 @@ var imageFields = [...]fieldRow{
 	{Path: "os.version", Class: Honoured, How: "annotation org.opencontainers.image.os.version"},
 	{Path: "os.features", Class: Honoured, How: "annotation org.opencontainers.image.os.features, comma-separated"},
 	{Path: "variant", Class: Honoured, How: "selects the image; annotation org.opencontainers.image.variant"},
-	{Path: "config.User", Class: Honoured, How: "process.user; names from the image's /etc/passwd and /etc/group; an unknown one is an error. A number that they lack is added to them, as podman does. HOME is set from passwd where unset"},
+	{Path: "config.User", Class: Honoured, How: "process.user; names from the image's /etc/passwd and /etc/group; an unknown one is an error. Without a group, the further groups are those that list the user, by number too, as config.md and podman have it, where conversion.md gives a number none. A number that they lack is added to them, as podman does. HOME is set from passwd where unset"},
 	{Path: "config.ExposedPorts", Class: Honoured, How: "annotation org.opencontainers.image.exposedPorts; no port is forwarded"},
 	{Path: "config.Env", Class: Honoured, How: "process.env; of several with one name the last wins; an entry without a name or without \"=\" is left out and noted"},
 	{Path: "config.Entrypoint", Class: Honoured, How: "the start of process.args; --entrypoint replaces it and Cmd"},

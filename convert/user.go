@@ -29,8 +29,10 @@ type user struct {
 //
 // All digits are a number and never a name. Names are looked up in the
 // image's /etc/passwd and /etc/group. A numeric user without a group has the
-// group that passwd gives it, else 0. Additional groups are those that list a
-// user given by name, or root where no user is given.
+// group that passwd gives it, else 0. Additional groups are those that list
+// the user, where no group is given: also one given by number whom passwd
+// gives a name, as config.md and podman have it. conversion.md would leave
+// that one without.
 func (c *conversion) user() user {
 	text, field := c.img.Config.User, "config.User"
 	if c.o.User != "" {
@@ -92,7 +94,7 @@ func (c *conversion) resolveUser(field, text string) (user, bool) {
 	passwd := c.accounts("/etc/passwd")
 	u := c.lookUser(field, name, passwd)
 	var groups *accounts
-	if hasGroup && !digits(group) || !digits(name) && !hasGroup {
+	if !hasGroup || !digits(group) {
 		groups = c.accounts("/etc/group")
 	}
 	switch {
@@ -105,7 +107,9 @@ func (c *conversion) resolveUser(field, text string) (user, bool) {
 		if !c.single() {
 			u.groups = c.memberships(field, passwd.nameOf(0), groups)
 		}
-	case !digits(name):
+	case digits(name):
+		u.groups = c.memberships(field, passwd.nameOf(u.uid), groups)
+	default:
 		u.groups = c.memberships(field, name, groups)
 	}
 	return u, len(c.faults) == before

@@ -47,10 +47,12 @@ func TestUser(t *testing.T) {
 	for _, tt := range []struct{ user, want, err string }{
 		{"", "0:0 [0 70] /root", ""},
 		{"root", "0:0 [0 70] /root", ""},
-		{"0", "0:0 [] /root", ""},
+		{"0", "0:0 [0 70] /root", ""},
 		{"app", "33:44 [55 70] /srv/app", ""},
-		{"33", "33:44 [] /srv/app", ""},
-		{"0033", "33:44 [] /srv/app", ""},
+		{"33", "33:44 [55 70] /srv/app", ""},
+		{"0033", "33:44 [55 70] /srv/app", ""},
+		{"33:44", "33:44 [] /srv/app", ""},
+		{"99", "99:99 [55 70] /second", ""}, // passwd's name for it
 		{"33:0", "33:0 [] /srv/app", ""},
 		{"app:staff", "33:70 [] /srv/app", ""},
 		{"app:7", "33:7 [] /srv/app", ""},
@@ -153,7 +155,7 @@ func FuzzUser(f *testing.F) {
 		if digits(g) && strings.TrimLeft(g, "0") != strings.TrimLeft(fmt.Sprint(u.GID), "0") {
 			t.Errorf("%q became gid %d", text, u.GID)
 		}
-		if (hasGroup || digits(name)) && len(u.AdditionalGids) > 0 {
+		if (hasGroup || digits(name) && !strings.Contains(passwd, ":")) && len(u.AdditionalGids) > 0 {
 			t.Errorf("%q has groups %v", text, u.AdditionalGids)
 		}
 		if name != "" && !digits(name) && !strings.Contains(passwd, name+":") {
