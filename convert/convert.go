@@ -115,6 +115,10 @@ type Host struct {
 	// paths that a Spec may mask, make read-only or bind.
 	Paths map[string]fs.FileMode
 
+	// Denied says of those of these paths that the caller can't reach why:
+	// `1000:1000 can't search "/root"`. They may exist.
+	Denied map[string]string
+
 	// Rlimits are the caller's limits by their names ("RLIMIT_NOFILE"), where a
 	// Spec has some, and OOMScoreAdj is what it has in their place of memory.
 	// Resource says that it may go beyond them: CAP_SYS_RESOURCE in the first

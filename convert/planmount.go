@@ -113,7 +113,7 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 	}
 	mode, ok := p.host.Paths[m.Source]
 	if !path.IsAbs(m.Source) || !ok {
-		return fmt.Errorf("source %q does not exist", m.Source)
+		return p.lacking("source ", m.Source)
 	}
 	r := region{at: at.Name, kind: regionBind, dir: "."}
 	if mode.IsDir() {
@@ -147,6 +147,14 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 	r.step = p.add(b, why)
 	p.view.mount(r)
 	return nil
+}
+
+// lacking is the error for a path of the host that is not in Paths.
+func (p *planner) lacking(what, name string) error {
+	if why, ok := p.host.Denied[name]; ok {
+		return &hinted{fmt.Errorf("%s%q can't be reached: %s", what, name, why), "let it be searched: chmod o+x, or setfacl"}
+	}
+	return fmt.Errorf("%s%q does not exist", what, name)
 }
 
 // leftOut says of a default file that a host directory has taken its place,

@@ -83,7 +83,9 @@ func (p *planner) overlayMount(m specs.Mount, at inroot.Path, why string) error 
 		return fmt.Errorf("%q: %w", m.Destination, err)
 	}
 	for _, dir := range o.Dirs() {
-		if mode, ok := p.host.Paths[dir]; !ok {
+		if mode, ok := p.host.Paths[dir]; p.host.Denied[dir] != "" {
+			return fmt.Errorf("%q: %w", m.Destination, p.lacking("", dir))
+		} else if !ok {
 			return &hinted{fmt.Errorf("%q: %q does not exist", m.Destination, dir), "make it before: nothing is made on the host"}
 		} else if !mode.IsDir() {
 			return &hinted{fmt.Errorf("%q: %q is no directory, and overlays are of those", m.Destination, dir), "show it with ro, or a copy of it"}

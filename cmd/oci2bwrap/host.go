@@ -17,7 +17,7 @@ import (
 func readHost(by standing) (convert.Host, error) {
 	h := convert.Host{
 		UID: os.Geteuid(), GID: os.Getegid(), Confined: by.confined,
-		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{}, Devices: map[string]convert.Node{},
+		Files: map[string][]byte{}, Paths: map[string]fs.FileMode{}, Denied: map[string]string{}, Devices: map[string]convert.Node{},
 		Dir:  openDir,
 		Over: func(upper string, lower fs.ReadLinkFS) fs.ReadLinkFS { return &upperFS{dir: upper, base: lower} },
 	}
@@ -40,8 +40,9 @@ func readHost(by standing) (convert.Host, error) {
 	return h, nil
 }
 
-// lookAt fills in which of the paths that the Spec names this machine has.
-func lookAt(h *convert.Host, s *specs.Spec) error {
+// lookAt fills in which of the paths that the Spec names this machine has. who
+// are this process's ids, for people.
+func lookAt(h *convert.Host, s *specs.Spec, who string) error {
 	lookForCgroup(h, s)
 	if len(s.Process.Rlimits) > 0 || s.Process.OOMScoreAdj != nil {
 		if err := lookAtLimits(h); err != nil {
@@ -70,7 +71,9 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 		switch {
 		case err == nil:
 			h.Paths[p] = info.Mode()
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+		case errors.Is(err, fs.ErrPermission):
+			h.Denied[p] = denied(p, who)
+		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
 	}
@@ -85,6 +88,15 @@ func lookAt(h *convert.Host, s *specs.Spec) error {
 		}
 	}
 	return nil
+}
+
+// denied says at which directory the way to a path ends for want of rights.
+func denied(name, who string) string {
+	var at *fs.PathError
+	if _, err := filepath.EvalSymlinks(name); errors.As(err, &at) {
+		return fmt.Sprintf("%s can't search %q", who, filepath.Dir(at.Path))
+	}
+	return who + " may not"
 }
 
 // openDir is a view of a directory. It is asked for names without symlinks

@@ -88,9 +88,13 @@ func (s *session) reached(err error) error {
 	}
 }
 
-// outsideIDs are those of this root outside of its namespace, for people.
+// outsideIDs are this process's ids, those of a root outside of the namespace
+// that it was started in for the sandbox, for people.
 func (s *session) outsideIDs() string {
-	var ids [2]int
+	ids := [2]int{os.Geteuid(), os.Getegid()}
+	if s.inside == nil {
+		return fmt.Sprintf("%d:%d", ids[0], ids[1])
+	}
 	for n, file := range [][]byte{s.standing.uidMap, s.standing.gidMap} {
 		m, _ := runner.ParseIDMap(file) // the kernel's own
 		for _, e := range m {

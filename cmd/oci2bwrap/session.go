@@ -182,7 +182,7 @@ func (s *session) convert(command []string) error {
 	s.host.Joined = joinedPaths(s.inside, s.result.Spec)
 	s.singleNote()
 	s.rootNote()
-	return lookAt(&s.host, s.result.Spec)
+	return lookAt(&s.host, s.result.Spec, s.outsideIDs())
 }
 
 // plan makes the plan and lowers it to what this host can do.

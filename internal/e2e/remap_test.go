@@ -86,6 +86,23 @@ func TestRemap(t *testing.T) {
 			t.Error(plan)
 		}
 
+		// Nor is a source that they can't reach said to be missing.
+		closed := filepath.Join(work, "closed")
+		if err := os.MkdirAll(filepath.Join(closed, "dir"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		bundleOf(t, env, work, func(_, config map[string]any) {
+			config["mounts"] = append(config["mounts"].([]any), map[string]any{"destination": "/opt", "type": "bind", "source": filepath.Join(closed, "dir"), "options": []string{"bind"}})
+		})
+		out = complains(t, env, shared("bin/oci2bwrap"), "run", "-q", bundle)
+		if want := fmt.Sprintf("can't be reached: %d:%d can't search %q\n", first, first, closed); !strings.Contains(out, want) {
+			t.Errorf("%s, want %s", out, want)
+		}
+		bundleOf(t, env, work, func(_, config map[string]any) {
+			mounts := config["mounts"].([]any)
+			config["mounts"] = mounts[:len(mounts)-1]
+		})
+
 		for complaint, change := range map[string]func(linux map[string]any){
 			"linux.uidMappings: the caller's own id is not among them": func(linux map[string]any) { remap(linux, 1, first) },
 			"linux.uidMappings: they are not among the caller's own": func(linux map[string]any) {
