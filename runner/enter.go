@@ -101,10 +101,31 @@ func (c *Entered) Begin() error {
 		return err
 	}
 	defer c.release.Close()
-	if _, err := c.release.Write([]byte{'s'}); err != nil && !errors.Is(err, unix.EPIPE) {
+	start := []byte{'s'}
+	if c.leavesOut() {
+		start = append(start, 'o')
+	}
+	if _, err := c.release.Write(start); err != nil && !errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("start in the user namespace: %w", err)
 	}
 	return nil
+}
+
+// leavesOut says that the namespace lacks one of the caller's ids. The child
+// can't tell: what it sees instead can be an id that is mapped.
+func (c *Entered) leavesOut() bool {
+	for file, id := range map[string]int{"uid_map": os.Geteuid(), "gid_map": os.Getegid()} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", c.pid, file))
+		if err != nil {
+			return false
+		}
+		// Outside is here, whatever lies between.
+		m, err := ParseIDMap(data)
+		if err == nil && !MapsOutside(m, id) {
+			return true
+		}
+	}
+	return false
 }
 
 // kill ends a child that has not begun, if there is one.

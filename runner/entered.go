@@ -14,9 +14,11 @@ import (
 )
 
 // Inside says that this program runs in a user namespace that Enter has made.
-// UID and GID are there the caller's, once Await has returned.
+// UID and GID are there the caller's, once Await has returned, and LeftOut says
+// that one of them is not mapped: then it is the kernel's number for that.
 type Inside struct {
 	UID, GID int
+	LeftOut  bool
 
 	joined     int // of EnterKinds, a bit each
 	fd, parent int
@@ -59,6 +61,7 @@ func (i *Inside) Await() error {
 	if !awaitStart(i.fd) {
 		os.Exit(125) // who started it tells why
 	}
+	i.LeftOut = awaitStart(i.fd) // by one more byte
 	unix.Close(i.fd)
 	i.UID, i.GID = os.Geteuid(), os.Getegid()
 	if err := becomeRoot(); i.Joined("user") && errors.Is(err, unix.EINVAL) {

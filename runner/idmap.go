@@ -54,6 +54,11 @@ func mapAround(at, id int, subs []IDRange) []syscall.SysProcIDMap {
 	return slices.Insert(m, i, own)
 }
 
+// MapsOutside says that the id outside is among those that are mapped.
+func MapsOutside(m []syscall.SysProcIDMap, id int) bool {
+	return slices.ContainsFunc(m, func(e syscall.SysProcIDMap) bool { return id >= e.HostID && id-e.HostID < e.Size })
+}
+
 // ParseIDMap reads a map as the kernel prints it in /proc/PID/uid_map.
 func ParseIDMap(data []byte) ([]syscall.SysProcIDMap, error) {
 	var m []syscall.SysProcIDMap

@@ -18,7 +18,7 @@ import (
 // starts it, so that this program enters one and starts it as root of that.
 // Where the caller need not or may not, it is the map to enter otherwise.
 func (f *usernsFlags) remap(wanted, otherwise *runner.IDMap) (*runner.IDMap, error) {
-	if wanted == nil || f.userns != "" || f.script || holds(wanted.UIDs, os.Geteuid()) && holds(wanted.GIDs, os.Getegid()) {
+	if wanted == nil || f.userns != "" || f.script || runner.MapsOutside(wanted.UIDs, os.Geteuid()) && runner.MapsOutside(wanted.GIDs, os.Getegid()) {
 		return otherwise, nil
 	}
 	may := otherwise // for a user the subordinate ids
@@ -32,11 +32,6 @@ func (f *usernsFlags) remap(wanted, otherwise *runner.IDMap) (*runner.IDMap, err
 		return otherwise, nil // the plan says what is wrong with them
 	}
 	return wanted, nil
-}
-
-// holds says that the id outside is among those that are mapped.
-func holds(m []syscall.SysProcIDMap, id int) bool {
-	return slices.ContainsFunc(m, func(e syscall.SysProcIDMap) bool { return id >= e.HostID && id-e.HostID < e.Size })
 }
 
 func mapsRoot(m []syscall.SysProcIDMap) bool {
@@ -72,10 +67,7 @@ func (s *session) temporaryCache() (err error) {
 }
 
 // leftOut says that the caller's id is not one of this process's namespace.
-func (s *session) leftOut() bool {
-	const overflow = 65534 // what is not mapped
-	return s.inside != nil && (s.inside.UID == overflow || s.inside.GID == overflow)
-}
+func (s *session) leftOut() bool { return s.inside != nil && s.inside.LeftOut }
 
 // reached explains that a file can't be had though the caller could have it.
 func (s *session) reached(err error) error {

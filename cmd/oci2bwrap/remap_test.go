@@ -30,7 +30,7 @@ func TestRemap(t *testing.T) {
 		{"no root", extents(1, 5000, 5), false, true, false},
 		{"none", nil, false, false, false},
 	} {
-		if h, w, r := holds(test.m, 1000), within(test.m, all), mapsRoot(test.m); h != test.holds || w != test.of || r != test.r {
+		if h, w, r := runner.MapsOutside(test.m, 1000), within(test.m, all), mapsRoot(test.m); h != test.holds || w != test.of || r != test.r {
 			t.Errorf("%s: holds the caller %v, within %v, root %v", test.name, h, w, r)
 		}
 	}

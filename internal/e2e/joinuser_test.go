@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,5 +136,38 @@ func TestJoinUser(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 		})
+	})
+}
+
+// TestLeftOut tells a caller whom the joined user namespace lacks from one who
+// has the number there that the kernel shows of those.
+func TestLeftOut(t *testing.T) {
+	needImages(t)
+	if os.Getuid() != 0 {
+		t.Skip("only root can map ids that are not its own")
+	}
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		for idMap, lacked := range map[string]bool{"0 100000 65536\n": true, "0 100000 1000\n65534 0 1\n": false} {
+			holder := hold(t, "--user")
+			for _, file := range []string{"uid_map", "gid_map"} {
+				if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", holder, file), []byte(idMap), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			work := workDir(t)
+			env := environment(t, bwrapDir, work)
+			bundle := bundleOf(t, env, work, func(linux, _ map[string]any) {
+				joinPath(linux, "user", fmt.Sprintf("/proc/%d/ns/user", holder))
+				delete(linux, "uidMappings")
+				delete(linux, "gidMappings")
+			})
+			if err := errors.Join(os.Chmod(filepath.Dir(work), 0o755), os.Chmod(work, 0o755), os.Chown(bundle, 5, 5), os.Chmod(bundle, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			out := complains(t, env, shared("bin/oci2bwrap"), "run", "-q", bundle)
+			if !strings.Contains(out, "permission denied") || strings.Contains(out, "lacks the caller's id") != lacked {
+				t.Errorf("with %q: %s", idMap, out)
+			}
+		}
 	})
 }
