@@ -98,9 +98,10 @@ type Host struct {
 	// of its own, in which a single id is mapped.
 	Mapped *Mapped
 
-	// Joined are the paths of the user and time namespaces, of those that the
-	// Spec names, that the caller has been started in for it: the kernel lets
-	// none but a process without threads join them.
+	// Joined are the paths of the namespaces, of those that the Spec names, that
+	// the caller has been started in for it: of users and time, which the kernel
+	// lets none but a process without threads join, and before a user namespace
+	// is made whose root could not, those of others.
 	Joined map[string]bool
 
 	// Cgroup says where the limits of a Spec can be set.

@@ -26,7 +26,7 @@ func (p *planner) join(plan *bwrap.Plan) {
 		flag := own[ns.Type]
 		switch {
 		case flag == nil && p.host.Joined[ns.Path]:
-			n.Join = append(n.Join, bwrap.Join{Kind: string(ns.Type), Path: ns.Path, Field: field})
+			n.Join = append(n.Join, bwrap.Join{Kind: string(ns.Type), Path: ns.Path, Field: field, Inside: true})
 			continue
 		case ns.Type == specs.MountNamespace:
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
@@ -36,7 +36,7 @@ func (p *planner) join(plan *bwrap.Plan) {
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
 				Reason: fmt.Sprintf("a sandbox can't join a %s namespace: it is made in one of its own", ns.Type)})
 			continue
-		case !p.mayJoin():
+		case !p.mayJoin() && !p.host.Joined[ns.Path]:
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
 				Reason: "only root of the user namespace that it belongs to may join it: a new one is made",
 				Remedy: "name that user namespace by its path too, or run oci2bwrap as root"})
@@ -45,7 +45,7 @@ func (p *planner) join(plan *bwrap.Plan) {
 			continue
 		}
 		*flag = false
-		n.Join = append(n.Join, bwrap.Join{Kind: string(ns.Type), Path: ns.Path, Field: field})
+		n.Join = append(n.Join, bwrap.Join{Kind: string(ns.Type), Path: ns.Path, Field: field, Inside: p.host.Joined[ns.Path]})
 		if ns.Type != specs.UTSNamespace {
 			continue
 		}

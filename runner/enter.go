@@ -27,6 +27,10 @@ type Entry struct {
 	// Join are user and time namespaces that are there, to enter instead of a
 	// new one; Map is not used then.
 	Join []bwrap.Join
+
+	// Before are namespaces of BeforeKinds to enter before the new one is made,
+	// whose root may not.
+	Before []bwrap.Join
 }
 
 // Entered is this program in its new user namespace. It comes up while the
@@ -36,6 +40,7 @@ type Entered struct {
 	writers    []*mapWriter
 	namespaces []*os.File // to be joined, and what they are, in their order
 	order      []bwrap.Join
+	before     []bwrap.Join
 	release    *os.File
 	started    chan error // nil when the child and its writers run
 	ended      chan syscall.WaitStatus
@@ -51,7 +56,7 @@ type Entered struct {
 // An *Error says that newuidmap or newgidmap is missing.
 func (e Entry) Enter() (*Entered, error) {
 	child := &Entered{
-		pidfd: -1, started: make(chan error, 1),
+		pidfd: -1, before: e.Before, started: make(chan error, 1),
 		ended: make(chan syscall.WaitStatus, 1), stopped: make(chan struct{}, 1),
 	}
 	if err := child.joinEntry(e.Join); err != nil {
@@ -149,7 +154,10 @@ const procsVariable = "GOMAXPROCS"
 // when that thread ends.
 func (c *Entered) run(args []string, release *os.File) {
 	runtime.LockOSThread() // and never unlocked
-	err := c.fork(args, release)
+	err := join(c.before)
+	if err == nil {
+		err = c.fork(args, release)
+	}
 	release.Close()
 	for _, w := range c.writers {
 		if err == nil {

@@ -20,7 +20,7 @@ type Inside struct {
 	UID, GID int
 	LeftOut  bool
 
-	joined     int // of EnterKinds, a bit each
+	joined     int // of EnterKinds and BeforeKinds, a bit each
 	fd, parent int
 	procs      int // threads to run from then on; 0 for no other number
 }
@@ -44,15 +44,14 @@ func entered(args []string) ([]string, *Inside, error) {
 	return append([]string{"oci2bwrap"}, args[4:]...), &i, nil
 }
 
-// Joined says which of EnterKinds has been joined by its path. Otherwise the
-// user namespace has been made for this process.
+// Joined says which of EnterKinds and BeforeKinds has been joined by its path.
 func (i *Inside) Joined(kind string) bool {
-	n := slices.Index(EnterKinds, kind)
+	n := slices.Index(slices.Concat(EnterKinds, BeforeKinds), kind)
 	return n >= 0 && i.joined&(1<<n) != 0
 }
 
 // Made says that the user namespace was made for this process.
-func (i *Inside) Made() bool { return i.joined == 0 }
+func (i *Inside) Made() bool { return !slices.ContainsFunc(EnterKinds, i.Joined) }
 
 // Await makes this process root of its user namespace once ids are mapped
 // there. Until then it must touch no file and start nothing: it has no ids yet

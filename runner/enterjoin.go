@@ -16,6 +16,9 @@ import (
 // the kernel lets no process with threads enter them, as each of Go's is.
 var EnterKinds = []string{"user", "time"}
 
+// BeforeKinds are those that a thread can enter by itself.
+var BeforeKinds = []string{"network", "ipc", "uts", "cgroup"}
+
 // joinEntry opens what the Entry joins.
 func (c *Entered) joinEntry(joins []bwrap.Join) error {
 	for _, kind := range EnterKinds { // the user namespace first, whose root may enter the others
@@ -82,8 +85,8 @@ func SameNamespace(path, kind string) bool {
 // for it.
 func (c *Entered) joinedWord() string {
 	word := 0
-	for i, kind := range EnterKinds {
-		if slices.ContainsFunc(c.order, func(j bwrap.Join) bool { return j.Kind == kind }) {
+	for i, kind := range slices.Concat(EnterKinds, BeforeKinds) {
+		if slices.ContainsFunc(slices.Concat(c.order, c.before), func(j bwrap.Join) bool { return j.Kind == kind }) {
 			word |= 1 << i
 		}
 	}

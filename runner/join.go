@@ -45,10 +45,10 @@ func openNamespace(j bwrap.Join) (*os.File, error) {
 }
 
 // join enters the namespaces with the calling thread: bubblewrap is born in
-// them. All are opened before one is entered. Those of EnterKinds this process
-// is in already, and that of processes is bubblewrap's to enter.
+// them. All are opened before one is entered. That of processes is bubblewrap's
+// to enter.
 func join(joins []bwrap.Join) error {
-	joins = slices.DeleteFunc(slices.Clone(joins), func(j bwrap.Join) bool { return j.Kind == "pid" || slices.Contains(EnterKinds, j.Kind) })
+	joins = slices.DeleteFunc(slices.Clone(joins), func(j bwrap.Join) bool { return j.Kind == "pid" || j.Inside })
 	files := make([]*os.File, len(joins))
 	for i, j := range joins {
 		f, err := openNamespace(j)

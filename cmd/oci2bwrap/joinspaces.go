@@ -15,10 +15,12 @@ import (
 
 // bundleSpaces are what a bundle says of namespaces that this program has to be
 // started in: those to join by their path, all but the caller's own, where there
-// is nothing to join, and the mappings of a user namespace to be made.
+// is nothing to join, the mappings of a user namespace to be made, and those to
+// join before that.
 type bundleSpaces struct {
-	joins []bwrap.Join
-	ids   *runner.IDMap
+	joins  []bwrap.Join
+	ids    *runner.IDMap
+	before []bwrap.Join
 }
 
 // spacesOf reads them. That config.json is right is seen later.
@@ -39,8 +41,12 @@ func spacesOf(a imageArgs, limits layout.Limits) (b bundleSpaces) {
 	}
 	for i, ns := range config.Linux.Namespaces {
 		kind := string(ns.Type)
+		join := bwrap.Join{Kind: kind, Path: ns.Path, Field: fmt.Sprintf("linux.namespaces[%d].path", i)}
 		if ns.Path != "" && slices.Contains(runner.EnterKinds, kind) && !runner.SameNamespace(ns.Path, kind) {
-			b.joins = append(b.joins, bwrap.Join{Kind: kind, Path: ns.Path, Field: fmt.Sprintf("linux.namespaces[%d].path", i)})
+			b.joins = append(b.joins, join)
+		}
+		if ns.Path != "" && slices.Contains(runner.BeforeKinds, kind) {
+			b.before = append(b.before, join)
 		}
 		if ns.Path == "" && ns.Type == specs.UserNamespace {
 			b.ids = &runner.IDMap{UIDs: kernelMappings(config.Linux.UIDs), GIDs: kernelMappings(config.Linux.GIDs)}
@@ -62,7 +68,7 @@ func kernelMappings(mappings []specs.LinuxIDMapping) []syscall.SysProcIDMap {
 func joinedPaths(inside *runner.Inside, spec *specs.Spec) map[string]bool {
 	paths := map[string]bool{}
 	for _, ns := range spec.Linux.Namespaces {
-		if kind := string(ns.Type); ns.Path != "" && slices.Contains(runner.EnterKinds, kind) &&
+		if kind := string(ns.Type); ns.Path != "" &&
 			(inside != nil && inside.Joined(kind) || kind == "time" && runner.SameNamespace(ns.Path, kind)) {
 			paths[ns.Path] = true
 		}

@@ -187,7 +187,11 @@ func (f *usernsFlags) enter(std stdio, bundle bundleSpaces, cacheDir string, tty
 			}
 		}
 	}
-	err = enter(std, runner.Entry{Map: *m, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}, tty)
+	e := runner.Entry{Map: *m, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}
+	if m == bundle.ids && capable(unix.CAP_SYS_ADMIN) {
+		e.Before = bundle.before
+	}
+	err = enter(std, e, tty)
 	if err == nil || errors.As(err, new(exitStatus)) {
 		return err
 	}

@@ -169,12 +169,14 @@ type IDMapping struct {
 }
 
 // Join is a namespace of the host's. Kind is "network", "ipc", "uts", "cgroup",
-// "pid", "user" or "time", the Spec's words; the last two bubblewrap's starter
-// is in already. Field is the place there, for messages.
+// "pid", "user" or "time", the Spec's words. Field is the place there, for
+// messages. Inside says that bubblewrap's starter is in it already, as it is in
+// any of the last two.
 type Join struct {
-	Kind  string `json:"kind"`
-	Path  string `json:"path"`
-	Field string `json:"-"`
+	Kind   string `json:"kind"`
+	Path   string `json:"path"`
+	Field  string `json:"-"`
+	Inside bool   `json:"-"`
 }
 
 // CgroupLimits is a control group of version 2 to be made below Parent, a

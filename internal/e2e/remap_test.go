@@ -103,6 +103,25 @@ func TestRemap(t *testing.T) {
 			config["mounts"] = mounts[:len(mounts)-1]
 		})
 
+		// A namespace that the mapped root has no right to is joined before, by
+		// who has it; runc does so too, but mounts no sysfs then.
+		holder := fmt.Sprintf("/proc/%d/ns/net", hold(t, netOf()...))
+		want, err := os.Readlink(holder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bundleOf(t, env, work, func(linux, config map[string]any) {
+			joinPath(linux, "network", holder)
+			setArgs(config, "cat /proc/self/uid_map; readlink /proc/self/ns/net; tail -n +3 /proc/net/dev | cut -d: -f1")
+		})
+		if os.Getuid() == 0 {
+			if got := output(t, 0, env, shared("bin/oci2bwrap"), "run", "--strict", bundle); got != maps+want+"\n    lo\n" {
+				t.Errorf("with a network joined: %s, want %s", got, want)
+			}
+		} else if out := complains(t, env, shared("bin/oci2bwrap"), "run", "--strict", bundle); !strings.Contains(out, "only root of the user namespace that it belongs to may join it") {
+			t.Error(out)
+		}
+
 		for complaint, change := range map[string]func(linux map[string]any){
 			"linux.uidMappings: the caller's own id is not among them": func(linux map[string]any) { remap(linux, 1, first) },
 			"linux.uidMappings: they are not among the caller's own": func(linux map[string]any) {
@@ -119,6 +138,14 @@ func TestRemap(t *testing.T) {
 			}
 		}
 	})
+}
+
+// netOf are unshare(1)'s flags for a network namespace of the caller's.
+func netOf() []string {
+	if os.Getuid() == 0 {
+		return []string{"--net"}
+	}
+	return []string{"--user", "--net"}
 }
 
 // remap gives a bundle a user namespace with 1000 ids, from container on.
