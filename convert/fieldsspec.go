@@ -64,7 +64,7 @@ var specFields = [...]fieldRow{
 	{Path: "linux.gidMappings[].containerID", Class: Approximated, How: "mappings of the caller's own and subordinate ids, or for root of any; where they leave the caller out, oci2bwrap first enters a namespace with them, whose root has to be mapped and has to be able to read the bundle (a script can't, and has the gap); where there are no subordinate ids the process's own id to the caller's; any other is a gap that weakens isolation"},
 	{Path: "linux.gidMappings[].hostID", Class: Approximated, How: "as containerID"},
 	{Path: "linux.gidMappings[].size", Class: Approximated, How: "as containerID"},
-	{Path: "linux.sysctl", Class: Honoured, How: "settings of the sandbox's own network, ipc and uts namespaces; any other is an error"},
+	{Path: "linux.sysctl", Class: Honoured, How: "settings of the sandbox's own network, ipc and uts namespaces; any other is an error. As podman does, --network none and pasta let root's group ping (net.ipv4.ping_group_range), where that group is mapped"},
 	{Path: "linux.resources.devices", Class: Approximated, How: "no device cgroup; every mount but /dev is nodev, and /dev has the usual nodes and those of linux.devices; access to one of those that is not both r and w is a gap that weakens isolation"},
 	{Path: "linux.resources.memory", Class: Approximated, How: "limit, reservation and swap; through a control group of the sandbox's own where cgroup v2 is delegated to the caller with the controller; a gap otherwise"},
 	{Path: "linux.resources.cpu", Class: Approximated, How: "shares, quota, period, burst, idle, cpus and mems; through a control group of the sandbox's own where cgroup v2 is delegated to the caller with the controller; a gap otherwise"},

@@ -18,12 +18,29 @@ var ipcSysctl = [...]string{
 	"kernel/shm_rmid_forced", "kernel/auto_msgmni",
 }
 
-// sysctl applies --sysctl; what may be set is the planner's to judge.
+// pingGroups are the groups that may ping without capabilities: of none in a
+// new network namespace.
+const pingGroups = "net.ipv4.ping_group_range"
+
+// pingOrigin is where Origin says that they are podman's.
+const pingOrigin = "linux.sysctl[" + pingGroups + "]"
+
+// sysctl applies --sysctl; what may be set is the planner's to judge. In a
+// network of its own root's group may ping, as podman has it, where the user
+// namespace has that group.
 func (c *conversion) sysctl() {
+	if c.o.Network != NetworkHost && (!c.single() || c.res.Spec.Process.User.GID == 0) {
+		c.res.Spec.Linux.Sysctl = map[string]string{pingGroups: "0 0"}
+		c.res.Origin["linux.sysctl"], c.res.Origin[pingOrigin] = "default", "default"
+	}
 	for _, s := range c.o.Sysctl {
 		if c.res.Spec.Linux.Sysctl == nil {
 			c.res.Spec.Linux.Sysctl = map[string]string{}
-			c.res.Origin["linux.sysctl"] = "--sysctl"
+		}
+		c.res.Origin["linux.sysctl"] = "--sysctl"
+		if strings.ReplaceAll(s.Name, "/", ".") == pingGroups {
+			delete(c.res.Spec.Linux.Sysctl, pingGroups)
+			delete(c.res.Origin, pingOrigin)
 		}
 		if !c.hasNUL("--sysctl", s.Name) && !c.hasNUL("--sysctl", s.Value) {
 			c.res.Spec.Linux.Sysctl[s.Name] = s.Value
@@ -45,7 +62,10 @@ func (p *planner) kernel(plan *bwrap.Plan) {
 			plan.Namespaces.Domainname = d
 		}
 	}
-	settings := p.spec.Linux.Sysctl
+	settings := maps.Clone(p.spec.Linux.Sysctl)
+	if !p.Features.Stage && isDefault(p.Origin[pingOrigin]) {
+		delete(settings, pingGroups) // nobody has asked for it
+	}
 	if len(settings) > 0 && !p.Features.Stage {
 		// bubblewrap has made /proc/sys read-only when the init comes.
 		p.gaps = append(p.gaps, Gap{Field: "linux.sysctl", Effect: Lacks, Reason: "can't be set without a mount namespace: " + p.Features.Reason})
@@ -58,7 +78,7 @@ func (p *planner) kernel(plan *bwrap.Plan) {
 			p.fail(fmt.Errorf("%s: %q: %w", p.origin("linux.sysctl", "linux.sysctl"), name, err))
 			continue
 		}
-		plan.Sysctl = append(plan.Sysctl, bwrap.Sysctl{Path: path, Value: settings[name]})
+		plan.Sysctl = append(plan.Sysctl, bwrap.Sysctl{Path: path, Value: settings[name], Optional: name == pingGroups && isDefault(p.Origin[pingOrigin])})
 	}
 }
 

@@ -2,10 +2,14 @@ package convert
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
+	ispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 )
 
 func TestSysctl(t *testing.T) {
@@ -77,6 +81,47 @@ func TestSys(t *testing.T) {
 		}
 		if got := brief(planBundle(t, spec, PlanOptions{})); got != tt.want {
 			t.Errorf("%q %v: %s, want %s", tt.spaces, tt.mounts, got, tt.want)
+		}
+	}
+}
+
+// TestPingGroups: the default of a network of its own is no gap where nothing
+// can be set, and gives way to a flag in either spelling.
+func TestPingGroups(t *testing.T) {
+	for _, tt := range []struct {
+		flags []Sysctl
+		host  Host
+		user  string
+		want  map[string]string
+	}{
+		{nil, Host{}, "7", map[string]string{pingGroups: "0 0"}},
+		{[]Sysctl{{"net/ipv4/ping_group_range", "1 2"}}, Host{}, "", map[string]string{"net/ipv4/ping_group_range": "1 2"}},
+		{[]Sysctl{{"net.ipv4.ip_forward", "1"}}, Host{}, "", map[string]string{pingGroups: "0 0", "net.ipv4.ip_forward": "1"}},
+		{nil, Host{UID: 1000, GID: 1000}, "7:8", nil},
+		{nil, Host{UID: 1000, GID: 1000}, "7:0", map[string]string{pingGroups: "0 0"}},
+	} {
+		img := ispec.Image{Config: ispec.ImageConfig{User: tt.user, Cmd: []string{"x"}}}
+		res, err := Spec(img, accountsRoot("", ""), tt.host, Options{Network: NetworkNone, Sysctl: tt.flags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Spec.Linux.Sysctl; !maps.Equal(got, tt.want) {
+			t.Errorf("%v: %v, want %v", tt, got, tt.want)
+		}
+		for _, stage := range []bool{true, false} {
+			p := &planner{spec: res.Spec, PlanOptions: PlanOptions{Origin: res.Origin}}
+			p.Features.Stage = stage
+			var plan bwrap.Plan
+			p.kernel(&plan)
+			asked := len(tt.flags) > 0
+			if gap := len(p.gaps) > 0; gap != (asked && !stage) || len(p.errs) > 0 || stage && len(plan.Sysctl) != len(tt.want) {
+				t.Errorf("%v with stage %v: %v %v %v", tt, stage, p.gaps, p.errs, plan.Sysctl)
+			}
+			for _, s := range plan.Sysctl {
+				if s.Optional != (s.Value == "0 0") {
+					t.Errorf("%+v", s)
+				}
+			}
 		}
 	}
 }

@@ -7,7 +7,10 @@ import (
 )
 
 // sysctl is one file below /proc/sys and what is written to it.
-type sysctl struct{ Path, Value exact }
+type sysctl struct {
+	Path, Value exact
+	Optional    bool `json:",omitempty"`
+}
 
 // setKernel sets what the kernel keeps for the sandbox's namespaces. It comes
 // before the late mounts, which make /proc/sys read-only.
@@ -18,7 +21,7 @@ func setKernel(s *initSpec) error {
 		}
 	}
 	for _, set := range s.Sysctl {
-		if err := writeSysctl(set); err != nil {
+		if err := writeSysctl(set); err != nil && !set.Optional {
 			return fmt.Errorf("linux.sysctl: %s: %w", set.Path, err)
 		}
 	}

@@ -59,7 +59,7 @@ func newInitSpec(c *bwrap.Command) (*initSpec, error) {
 	}
 	s.Domainname = exact(c.Domainname)
 	for _, set := range c.Sysctl {
-		s.Sysctl = append(s.Sysctl, sysctl{exact(set.Path), exact(set.Value)})
+		s.Sysctl = append(s.Sysctl, sysctl{exact(set.Path), exact(set.Value), set.Optional})
 	}
 	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {

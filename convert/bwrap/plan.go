@@ -155,9 +155,11 @@ type Clock struct {
 }
 
 // Sysctl is one setting; Path is relative to /proc/sys, "net/ipv4/ip_forward".
+// That an Optional one can't be set is no fault.
 type Sysctl struct {
-	Path  string `json:"path"`
-	Value string `json:"value"`
+	Path     string `json:"path"`
+	Value    string `json:"value"`
+	Optional bool   `json:"optional,omitempty"`
 }
 
 // IDMapping maps Size ids of the sandbox, from Inside on, to those from

@@ -80,7 +80,7 @@ var podmanRows = [...]Row{
 	},
 	{
 		Name: "ping sockets", Field: "linux.sysctl", Engines: []string{"podman"},
-		Why:   "podman sets net.ipv4.ping_group_range in a network of the container's own, as --sysctl does here",
+		Why:   "podman sets net.ipv4.ping_group_range in a network of the container's own; here that takes a mount namespace that is made before bubblewrap",
 		match: fact("system calls", "socket ping", "EACCES", "ok"),
 	},
 	{
