@@ -66,18 +66,34 @@ func restrictedDevice(rule int, access string) Gap {
 	}
 }
 
-// boundDevices finds the gaps of devices that are there by a bind.
+// ruleFor says that a rule of a device cgroup, which names a kind of devices
+// with a number, is for the device.
+func ruleFor(r specs.LinuxDeviceCgroup, n Node) bool {
+	return r.Major != nil && *r.Major == n.Major && (r.Minor == nil || *r.Minor < 0 || *r.Minor == n.Minor) &&
+		(r.Type == "" || r.Type == "a" || r.Type == n.Type)
+}
+
+// asNode says that a rule is for one of linux.devices.
+func asNode(r specs.LinuxDeviceCgroup, l *specs.Linux) bool {
+	return slices.ContainsFunc(l.Devices, func(d specs.LinuxDevice) bool {
+		return ruleFor(r, Node{strings.Replace(d.Type, "u", "c", 1), d.Major, d.Minor})
+	})
+}
+
+// boundDevices finds the gaps of devices that are there by a bind alone.
 func (p *planner) boundDevices() {
 	r := p.spec.Linux.Resources
 	if r == nil {
 		return
 	}
 	for i, rule := range r.Devices {
-		if !rule.Allow || rule.Major == nil || rule.Minor == nil || !restricted(rule.Access) {
+		if !rule.Allow || !restricted(rule.Access) || asNode(rule, p.spec.Linux) {
 			continue
 		}
-		node := Node{rule.Type, *rule.Major, *rule.Minor}
-		if slices.ContainsFunc(p.spec.Mounts, func(m specs.Mount) bool { return p.host.Devices[m.Source] == node }) {
+		if slices.ContainsFunc(p.spec.Mounts, func(m specs.Mount) bool {
+			node, ok := p.host.Devices[m.Source]
+			return ok && ruleFor(rule, node)
+		}) {
 			p.gaps = append(p.gaps, restrictedDevice(i, rule.Access))
 		}
 	}

@@ -45,9 +45,7 @@ func (g *gapFinder) deviceRules() {
 		if !r.Allow || r.Major == nil || *r.Major < 0 {
 			continue
 		}
-		there := slices.ContainsFunc(l.Devices, func(d specs.LinuxDevice) bool {
-			return d.Major == *r.Major && (r.Minor == nil || *r.Minor < 0 || d.Minor == *r.Minor)
-		})
+		there := asNode(r, l)
 		switch {
 		case there && restricted(r.Access):
 			g.gaps = append(g.gaps, restrictedDevice(i, r.Access))
