@@ -45,7 +45,7 @@ type Options struct {
 	ImageVolumes ImageVolumes // --volumes
 	Writable     bool         // a root that may be written; the writes vanish
 	NoScratch    bool         // /tmp, /run and /var of a read-only root are read-only too
-	ShmSize      int64        // bytes of /dev/shm; 64 MiB where 0
+	ShmSize      int64        // bytes of /dev/shm; 64 MiB where 0, no limit below that
 
 	Labels      map[string]string // over the image's
 	Annotations map[string]string // of the Spec, over all labels

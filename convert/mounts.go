@@ -28,8 +28,8 @@ func (l *mountList) put(m specs.Mount, origin string) {
 func (c *conversion) mounts() {
 	l := &mountList{mounts: map[string]specs.Mount{}, origin: map[string]string{}}
 	for _, m := range kernelMounts(c.ordinary() && c.o.Network == NetworkHost, !c.single() && c.host.hasGID(5)) {
-		if m.Destination == "/dev/shm" && c.o.ShmSize > 0 {
-			m.Options[len(m.Options)-1] = fmt.Sprintf("size=%d", c.o.ShmSize)
+		if i := slices.Index(m.Options, "size=65536k"); m.Destination == "/dev/shm" && c.o.ShmSize != 0 {
+			m.Options[i] = fmt.Sprintf("size=%d", max(c.o.ShmSize, 0))
 		}
 		l.put(m, "default")
 	}

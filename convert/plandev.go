@@ -32,7 +32,7 @@ func (p *planner) devMount(m specs.Mount, at inroot.Path, why string) error {
 	step := p.add(d, why)
 	p.view.mount(region{at: at.Name, kind: regionMemory, step: step})
 	p.view.mount(region{at: "/dev/pts", kind: regionKernel, step: step})
-	p.view.make("/dev/shm", fs.ModeDir|0o755)
+	p.view.make("/dev/shm", fs.ModeDir|fs.ModeSticky|0o777) // for a tmpfs there: a runtime's /dev has no such directory
 	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
 		p.view.make("/dev/"+node, fs.ModeDevice|fs.ModeCharDevice|0o666)
 	}

@@ -72,6 +72,8 @@ func tmpfsOptions(options []string) (o tmpfsWish, err error) {
 			}
 			if o.size, err = parseSize(value); err != nil {
 				return o, fmt.Errorf("option %q: %w", option, err)
+			} else if o.size == 0 { // no limit
+				o.data = append(o.data, option)
 			}
 		default:
 			if !slices.Contains(tmpfsData[:], key) {

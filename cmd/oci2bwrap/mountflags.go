@@ -37,7 +37,7 @@ func (f *mountFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.imageVolumes, "volumes", "seed", "the image's volumes: `seed` with what the image has there, empty, or ignore")
 	fs.Var(&imageVolume{to: &f.imageVolumes}, "image-volume", "")
 	fs.Lookup("image-volume").Hidden = true // podman's words for --volumes
-	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm: `BYTES[bkmg]` (default: 64m)")
+	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm: `BYTES[bkmg]` (default: 64m; 0 is no limit)")
 	fs.BoolVar(&f.scratch, "read-only-tmpfs", true, "/tmp, /run and /var of a read-only root can be written to")
 	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "set `NAME=VALUE` in the sandbox's own namespaces")
 	fs.BoolVar(&f.readOnly, "read-only", true, "the root can't be written to")
@@ -67,7 +67,11 @@ func (f *mountFlags) wantsWritable() bool { return f.writable || !f.readOnly || 
 func (f *mountFlags) options(o *convert.Options) error {
 	o.Writable, o.ImageVolumes = f.wantsWritable(), convert.ImageVolumes(f.imageVolumes)
 	o.NoScratch = !f.scratch
-	if f.shmSize != "" {
+	switch f.shmSize {
+	case "":
+	case "0":
+		o.ShmSize = -1
+	default:
 		var err error
 		if o.ShmSize, err = parseSize("--shm-size", f.shmSize); err != nil {
 			return err
