@@ -131,6 +131,9 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 	if err := s.judge(); err != nil {
 		return nil, err
 	}
+	if err := s.lockUppers(); err != nil {
+		return nil, err
+	}
 	if err := s.chown(ctx); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type session struct {
 	rootfs    convert.Rootfs
 	running   bool          // the sandbox is not just described
 	kept      *upperDir     // of --upper
+	locks     []*os.File    // of other directories that are written to
 	script    bool          // the plan is for a script, which has no stage
 	commanded bool          // the command is the caller's, not the image's
 	storeNote *convert.Note // about the store, where there is something to say
@@ -65,6 +66,9 @@ func newSession(f *containerFlags, std stdio, a imageArgs) (*session, error) {
 
 func (s *session) close() {
 	s.kept.close()
+	for _, lock := range s.locks {
+		lock.Close()
+	}
 	if s.root != nil {
 		s.root.Close()
 	}

@@ -8,9 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // upperDir is the directory of --upper. It holds
@@ -60,29 +57,11 @@ func openUpper(path string, want upperOwner, look bool) (_ *upperDir, err error)
 		}
 	}()
 	if !look {
-		if u.lock, err = os.Open(u.path); err != nil {
+		if u.lock, err = lockDir(u.path); err != nil {
 			return nil, err
-		}
-		err = lockSoon(u.lock)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &hinted{fmt.Errorf("%s is in use by another run", u.path), "wait for it to end, or name another directory"}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("lock %s: %w", u.path, err)
 		}
 	}
 	return u, u.claim(want, look)
-}
-
-// lockSoon takes the lock, and has patience with a run that was killed: a user's
-// with further ids has a second process, which holds it and ends a moment later.
-func lockSoon(dir *os.File) error {
-	for deadline := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
-			return err
-		}
-	}
 }
 
 // claim checks whose the directory is; an empty one becomes the image's.
