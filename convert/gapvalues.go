@@ -77,8 +77,8 @@ func (g *gapFinder) seccomp(s *specs.LinuxSeccomp) {
 // groups finds additional groups that the user namespace has no id for.
 func (g *gapFinder) groups(gids []uint32) {
 	l := g.spec.Linux
-	if l == nil || !slices.ContainsFunc(l.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UserNamespace }) {
-		return
+	if l == nil || !slices.ContainsFunc(l.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UserNamespace && ns.Path == "" }) {
+		return // or it is joined, and has mappings of its own
 	}
 	var out []string
 	for _, gid := range gids {
@@ -89,11 +89,16 @@ func (g *gapFinder) groups(gids []uint32) {
 		}
 	}
 	if len(out) > 0 {
-		g.gaps = append(g.gaps, Gap{
-			Field: "process.user.additionalGids", Effect: Lacks,
-			Reason: "the id mappings have no place for " + strings.Join(out, ", "),
-			Remedy: "give the caller ranges in /etc/subuid and /etc/subgid",
-		})
+		g.gaps = append(g.gaps, unmappedGroups(out))
+	}
+}
+
+// unmappedGroups is the gap of groups that the sandbox's user namespace lacks.
+func unmappedGroups(groups []string) Gap {
+	return Gap{
+		Field: "process.user.additionalGids", Effect: Lacks,
+		Reason: "the id mappings have no place for " + strings.Join(groups, ", "),
+		Remedy: "give the caller ranges in /etc/subuid and /etc/subgid",
 	}
 }
 

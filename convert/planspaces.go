@@ -78,7 +78,17 @@ func (p *planner) inheritedSpace(plan *bwrap.Plan) {
 	m, n := p.host.Mapped, &plan.Namespaces
 	p.inMap("process.user.uid", plan.Process.UID, m.UIDs)
 	p.inMap("process.user.gid", plan.Process.GID, m.GIDs)
-	plan.Process.Groups = slices.DeleteFunc(plan.Process.Groups, func(g int) bool { return !mapped(m.GIDs, uint32(g)) })
+	var out []string
+	plan.Process.Groups = slices.DeleteFunc(plan.Process.Groups, func(g int) bool {
+		lacks := !mapped(m.GIDs, uint32(g))
+		if lacks {
+			out = append(out, fmt.Sprint(g))
+		}
+		return lacks
+	})
+	if len(out) > 0 { // of mappings that are not the Spec's
+		p.gaps = append(p.gaps, unmappedGroups(out))
+	}
 	if !n.User && m.Own {
 		p.notes = append(p.notes, Note{
 			Field: "linux.namespaces",

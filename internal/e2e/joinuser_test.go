@@ -113,8 +113,14 @@ func TestJoinUser(t *testing.T) {
 					config["process"].(map[string]any)["user"] = map[string]any{"uid": 7, "gid": 8, "additionalGids": []int{9}}
 					setArgs(config, "id -u; id -G")
 				})
-				if got := output(t, 0, env, shared("bin/oci2bwrap"), "run", "-q", bundle); got != "7\n8 9\n" {
+				if got := output(t, 0, env, shared("bin/oci2bwrap"), "run", "-q", "--strict", "--allow-gap", "hostname", bundle); got != "7\n8 9\n" {
 					t.Errorf("%q", got)
+				}
+				bundleOf(t, env, work, func(_, config map[string]any) {
+					config["process"].(map[string]any)["user"] = map[string]any{"uid": 7, "gid": 8, "additionalGids": []int{9, 70000}}
+				})
+				if out := complains(t, env, shared("bin/oci2bwrap"), "run", "-q", "--strict", bundle); !strings.Contains(out, "process.user.additionalGids: the id mappings have no place for 70000 ") {
+					t.Error(out)
 				}
 			})
 		}
