@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 	"github.com/oci2bwrap/oci2bwrap/layout"
 	"github.com/oci2bwrap/oci2bwrap/runner"
@@ -53,6 +54,20 @@ func spacesOf(a imageArgs, limits layout.Limits) (b bundleSpaces) {
 		}
 	}
 	return b
+}
+
+// notEntered tells of a bundle's namespaces that only run, and plan of that
+// bundle alone, are started in. That its mappings are not entered is a gap.
+func (f *containerFlags) notEntered(a imageArgs, instead string) []convert.Note {
+	limits, err := f.limits()
+	if err != nil {
+		return nil
+	}
+	var notes []convert.Note
+	for _, j := range spacesOf(a, limits).joins {
+		notes = append(notes, convert.Note{Field: j.Field, Text: fmt.Sprintf("%s: the %s namespace is not entered here, as it is by run: %s", a.ref, j.Kind, instead)})
+	}
+	return notes
 }
 
 func kernelMappings(mappings []specs.LinuxIDMapping) []syscall.SysProcIDMap {

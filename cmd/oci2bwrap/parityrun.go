@@ -37,6 +37,9 @@ func newParityRun(f *containerFlags, p *parityFlags, std stdio, a imageArgs, dir
 	if err != nil {
 		return nil, err
 	}
+	if !f.quiet {
+		printNotes(std.err, f.notEntered(a, "what is compared is a sandbox with one of its own"))
+	}
 	return &parityRun{session: *s, flags: p, std: std, args: a, dir: dir}, nil
 }
 

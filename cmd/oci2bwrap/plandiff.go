@@ -69,6 +69,9 @@ func planOf(ctx context.Context, f *containerFlags, std stdio, arg string) ([]by
 		return nil, err
 	}
 	defer s.close()
+	if !f.quiet {
+		printNotes(std.err, f.notEntered(imageArgs{ref: arg}, "compare what plan --format json writes of it"))
+	}
 	for _, step := range []func() error{
 		func() error { return s.unpack(ctx, imageArgs{ref: arg}) },
 		func() error { return s.convert(nil) },

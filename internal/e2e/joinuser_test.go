@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -71,6 +72,19 @@ func TestJoinUser(t *testing.T) {
 			}
 			s.signal(syscall.SIGKILL)
 			nothingLeft(t, s)
+		})
+		t.Run("described", func(t *testing.T) {
+			work := workDir(t)
+			env := environment(t, bwrapDir, work)
+			bundle := bundleOf(t, env, work, func(linux, _ map[string]any) { joinAll(linux) })
+			if out := output(t, 0, env, shared("bin/oci2bwrap"), "plan", bundle); !strings.Contains(out, fmt.Sprintf("user /proc/%d/ns/user", holder)) {
+				t.Error(out)
+			}
+			cmd := exec.Command(shared("bin/oci2bwrap"), "plan", "--diff", bundle, bundle)
+			cmd.Env = env
+			if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), ": the user namespace is not entered here, as it is by run") != 2 {
+				t.Errorf("%v: %s", err, out)
+			}
 		})
 		t.Run("status", func(t *testing.T) {
 			s := startBundle(t, bwrapDir, "trap 'exit 7' TERM; touch /sync/ready; while :; do sleep 0.05; done # $MARKER", joinAll)
