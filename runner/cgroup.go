@@ -97,11 +97,19 @@ func ownCgroup() (top, own string, err error) {
 
 const cgroupPrefix = "oci2bwrap-"
 
-// makeCgroup makes the sandbox's control group and opens it. What earlier runs
-// that were killed have left beside it is removed.
-func makeCgroup(c *bwrap.CgroupLimits) (_ *os.File, err error) {
+// heldWord is in the name of a group by which alone its processes are ended.
+// Who does that has a lock on it, which goes with the last of them.
+const heldWord = "held"
+
+// makeCgroup makes the sandbox's control group and opens it, held or not. What
+// earlier runs that were killed have left beside it is removed.
+func makeCgroup(c *bwrap.CgroupLimits, held bool) (_ *os.File, err error) {
 	sweepCgroups(c.Parent)
-	dir, err := os.MkdirTemp(c.Parent, cgroupPrefix+strconv.Itoa(os.Getpid())+"-")
+	name := cgroupPrefix + strconv.Itoa(os.Getpid()) + "-"
+	if held {
+		name += heldWord
+	}
+	dir, err := os.MkdirTemp(c.Parent, name)
 	if err != nil {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
@@ -123,7 +131,14 @@ func makeCgroup(c *bwrap.CgroupLimits) (_ *os.File, err error) {
 			return nil, fmt.Errorf("%s: %s: %q: %w", f.Field, f.Name, f.Value, errors.Unwrap(err))
 		}
 	}
-	return os.Open(dir)
+	group, err := os.Open(dir)
+	if err == nil && held {
+		if err = unix.Flock(int(group.Fd()), unix.LOCK_SH); err != nil {
+			group.Close()
+			return nil, fmt.Errorf("lock the control group: %w", err)
+		}
+	}
+	return group, err
 }
 
 // enterCgroup moves a process into the control group dir; "" is none.
@@ -147,7 +162,7 @@ func enterCgroup(dir string, pid int) error {
 }
 
 // sweepCgroups removes groups whose maker is gone. One with processes in it
-// can't be removed.
+// can't be removed, but what is held by nobody any more is ended.
 func sweepCgroups(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -159,7 +174,10 @@ func sweepCgroups(parent string) {
 			continue
 		}
 		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
-			os.Remove(filepath.Join(parent, e.Name()))
+			dir := filepath.Join(parent, e.Name())
+			if os.Remove(dir) != nil && strings.HasPrefix(e.Name(), cgroupPrefix+pid+"-"+heldWord) {
+				endAbandoned(dir)
+			}
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestEnable(t *testing.T) {
 // TestGroupMaker tells the group of a sandbox from a unit that is named alike.
 func TestGroupMaker(t *testing.T) {
 	for name, want := range map[string]string{
-		"oci2bwrap-17-4031": "17", "oci2bwrap-web.service": "", "oci2bwrap-7.scope": "", "oci2bwrap-": "", "other-17-1": "",
+		"oci2bwrap-17-4031": "17", "oci2bwrap-17-held4031": "17", "oci2bwrap-web.service": "", "oci2bwrap-7.scope": "", "oci2bwrap-": "", "other-17-1": "",
 	} {
 		if pid, ok := groupMaker(name); ok != (want != "") || ok && pid != want {
 			t.Errorf("%s: %q, %v", name, pid, ok)

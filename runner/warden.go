@@ -29,7 +29,7 @@ func (l *launch) enterCgroup(s *Sandbox) (err error) {
 	if l.Command.Cgroup == nil {
 		return nil
 	}
-	if s.cgroup, err = makeCgroup(l.Command.Cgroup); err != nil {
+	if s.cgroup, err = makeCgroup(l.Command.Cgroup, l.pidns != nil); err != nil {
 		return err
 	}
 	l.attr.UseCgroupFD, l.attr.CgroupFD = true, int(s.cgroup.Fd())
@@ -103,6 +103,27 @@ func wardenMain(args []string) int {
 	awaitStart(0) // which never comes
 	endCgroup(os.NewFile(3, args[0]))
 	return 0
+}
+
+// endAbandoned ends what is in the group of a sandbox whose oci2bwrap and warden
+// were both killed, as their lock says: a maker that is not in sight can live in
+// another pid namespace.
+func endAbandoned(dir string) {
+	group, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	defer group.Close()
+	if unix.Flock(int(group.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || writeAt(group, killFile, "1") != nil {
+		return
+	}
+	for range 100 { // else another run removes it
+		if !populated(group) {
+			removeGroups(dir)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // killFile is the file of a control group that has the kernel kill all in it,

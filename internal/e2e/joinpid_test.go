@@ -175,16 +175,15 @@ func TestJoinPID(t *testing.T) {
 				switch victim {
 				case "oci2bwrap":
 					_ = s.Process.Kill()
-				default:
-					kill := map[bool]string{true: "bwrap", false: "oci2bwrap"}[victim == "bwrap"]
+				case "bwrap":
 					for _, pid := range descendants(s.Process.Pid) {
-						if name := program(pid); name == kill || kill == "bwrap" && name == "ld.so" {
+						if name := program(pid); name == "bwrap" || name == "ld.so" {
 							_ = syscall.Kill(pid, syscall.SIGKILL)
 						}
 					}
-					if kill == "oci2bwrap" {
-						s.signal(syscall.SIGTERM)
-					}
+				default:
+					killWarden(t, s)
+					s.signal(syscall.SIGTERM)
 				}
 				nothingLeft(t, s)
 				eventually(t, "the control group is gone", func() bool {
@@ -193,6 +192,20 @@ func TestJoinPID(t *testing.T) {
 				})
 			})
 		}
+		t.Run("killed: oci2bwrap and the warden", func(t *testing.T) {
+			s := startBundle(t, bwrapDir, deserters, join)
+			s.ready()
+			killWarden(t, s)
+			_ = s.Process.Kill()
+			_, _ = s.Process.Wait() // Wait waits for those who have its stdout, too
+			// The deserters have nobody left, until the next run beside them.
+			if len(processes(s.marker)) == 0 {
+				t.Fatal("nothing is left, so that there is nothing to be ended")
+			}
+			other := startBundle(t, bwrapDir, "exit 3", join)
+			other.ends(3)
+			nothingLeft(t, s)
+		})
 		t.Run("killed while starting", func(t *testing.T) {
 			for n := range soak(20, 300) {
 				s := startBundle(t, bwrapDir, deserters, join)
@@ -205,6 +218,21 @@ func TestJoinPID(t *testing.T) {
 			t.Error("the process whose namespace it is has ended with the sandboxes")
 		}
 	})
+}
+
+// killWarden kills the process that ends the sandbox's in oci2bwrap's stead.
+func killWarden(t *testing.T, s *sandbox) {
+	t.Helper()
+	for _, pid := range descendants(s.Process.Pid) {
+		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.HasPrefix(string(args), "oci2bwrap\x00__warden\x00") {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatal("there is no warden")
 }
 
 // nothingLeft waits for the end of a run that is killed, of all that it has
