@@ -108,7 +108,7 @@ func runParity(ctx context.Context, f *containerFlags, p *parityFlags, std stdio
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	dir, err := newParityDir()
+	dir, err := newLockedDir(os.TempDir(), parityPrefix)
 	if err != nil {
 		return err
 	}

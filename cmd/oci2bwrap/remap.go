@@ -53,17 +53,17 @@ func within(m, all []syscall.SysProcIDMap) bool {
 	return len(m) > 0
 }
 
-// temporaryCache takes the place of a cache that this process can't write to
-// though it is root of its namespace: that root need not be anybody who has a
-// home, or a directory for temporary files of its own.
-func (s *session) temporaryCache() (err error) {
-	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
-		if s.cache, err = os.MkdirTemp(dir, "oci2bwrap-"); err == nil {
-			s.temporary = s.cache
+// temporaryCache makes, in the first of the directories that allows it, what
+// takes the place of a cache that is nowhere, or that this process can't write
+// to though it is root of its namespace.
+func (s *session) temporaryCache(dirs ...string) (err error) {
+	for _, dir := range dirs {
+		if s.temporary, err = newLockedDir(dir, cachePrefix); err == nil {
+			s.cache = s.temporary.path
 			return nil
 		}
 	}
-	return &hinted{err, "name a directory with --cache-dir that " + s.outsideIDs() + " can write to"}
+	return err
 }
 
 // leftOut says that the caller's id is not one of this process's namespace.

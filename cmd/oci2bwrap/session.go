@@ -27,7 +27,7 @@ type session struct {
 	standing  standing
 	inside    *runner.Inside // as of stdio
 	cache     string
-	temporary string // the cache, where it is to be removed
+	temporary *lockedDir // the cache, where it is to be removed
 	image     *layout.Image
 	root      *layout.Rootfs
 	rootfs    convert.Rootfs
@@ -75,20 +75,21 @@ func (s *session) close() {
 	if s.image != nil {
 		s.image.Close()
 	}
-	if s.temporary != "" {
-		os.RemoveAll(s.temporary)
-	}
+	s.temporary.close()
 }
 
 // unpack has the image's files in the cache.
 func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.cache, err = s.flags.dir(); err != nil && s.flags.noCache {
-		s.cache, err = os.MkdirTemp("", "oci2bwrap-")
-		s.temporary = s.cache
+		err = s.temporaryCache(os.TempDir())
 	}
 	if err == nil && s.inside != nil && (s.inside.Joined("user") || s.leftOut()) &&
 		(os.MkdirAll(s.cache, 0o700) != nil || unix.Access(s.cache, unix.W_OK|unix.X_OK) != nil) {
-		err = s.temporaryCache()
+		// That root need not be anybody who has a home, or a directory for
+		// temporary files of its own.
+		if err = s.temporaryCache(os.TempDir(), "/tmp", "/var/tmp"); err != nil {
+			err = &hinted{err, "name a directory with --cache-dir that " + s.outsideIDs() + " can write to"}
+		}
 	}
 	if err != nil {
 		return err

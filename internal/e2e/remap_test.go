@@ -74,13 +74,23 @@ func TestRemap(t *testing.T) {
 				t.Errorf("as %v: %s\nrunc: %s", user, ours, theirs)
 			}
 		}
-		// The home and TMPDIR are out of reach, and what took their place is gone.
-		left, _ := filepath.Glob("/tmp/oci2bwrap-[0-9]*")
-		for _, dir := range left {
-			if info, err := os.Stat(dir); err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(first) {
-				t.Errorf("%s is left", dir)
-			}
+		// The home and TMPDIR are out of reach, and what took their place is gone;
+		// after kill -9 it is after the next run.
+		if left := cachesOf(first); len(left) > 0 {
+			t.Errorf("%s is left", left)
 		}
+		killed := exec.Command(shared("bin/oci2bwrap"), "run", "-q", bundle, "sleep", "1000")
+		killed.Env = env
+		if err := killed.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "there is a temporary cache", func() bool { return len(cachesOf(first)) == 1 })
+		_ = killed.Process.Kill()
+		_ = killed.Wait()
+		eventually(t, "the next run removes it", func() bool {
+			output(t, 0, env, shared("bin/oci2bwrap"), "run", "-q", bundle, "true")
+			return len(cachesOf(first)) == 0
+		})
 		plan := output(t, 0, env, shared("bin/oci2bwrap"), "plan", bundle)
 		if !strings.Contains(plan, "no gaps") {
 			t.Error(plan)
@@ -138,6 +148,17 @@ func TestRemap(t *testing.T) {
 			}
 		}
 	})
+}
+
+// cachesOf lists what is left of the runs of a remapped bundle.
+func cachesOf(id int) (dirs []string) {
+	all, _ := filepath.Glob("/tmp/oci2bwrap-cache-*")
+	for _, dir := range all {
+		if info, err := os.Stat(dir); err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(id) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // netOf are unshare(1)'s flags for a network namespace of the caller's.
