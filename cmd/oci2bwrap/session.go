@@ -111,6 +111,9 @@ func (s *session) unpack(ctx context.Context, a imageArgs) (err error) {
 	if s.rootfs, err = viewOf(s.root, s.standing.root); err != nil {
 		return err
 	}
+	if s.rootfs.Owner, err = s.standing.mappedOwner(s.rootfs.Owner); err != nil {
+		return err
+	}
 	if err := s.upper(); err != nil {
 		return err
 	}

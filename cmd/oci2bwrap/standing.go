@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -163,6 +164,28 @@ func (s standing) mapped() (*convert.Mapped, error) {
 		*ids.to = specMappings(lines)
 	}
 	return m, nil
+}
+
+// mappedOwner takes an owner whom the namespace lacks, as a root that was there
+// before can have one, for root: nothing can be given to the number that the
+// kernel shows instead. Where that number is mapped they can't be told apart.
+func (s standing) mappedOwner(owner func(fs.FileInfo) (uid, gid int)) (func(fs.FileInfo) (uid, gid int), error) {
+	m, err := s.mapped()
+	if m == nil || owner == nil {
+		return owner, err
+	}
+	known := func(id int, m []specs.LinuxIDMapping) int {
+		if slices.ContainsFunc(m, func(e specs.LinuxIDMapping) bool {
+			return id >= int(e.ContainerID) && id-int(e.ContainerID) < int(e.Size)
+		}) {
+			return id
+		}
+		return 0
+	}
+	return func(info fs.FileInfo) (int, int) {
+		uid, gid := owner(info)
+		return known(uid, m.UIDs), known(gid, m.GIDs)
+	}, nil
 }
 
 func specMappings(lines []syscall.SysProcIDMap) []specs.LinuxIDMapping {

@@ -132,6 +132,17 @@ func TestRemap(t *testing.T) {
 			t.Error(out)
 		}
 
+		// Of a root that belongs to nobody who is mapped, what is made is root's.
+		if os.Getuid() == 0 {
+			if out, err := exec.Command("chown", "-hR", "5:5", filepath.Join(bundle, "rootfs")).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			bundleOf(t, env, work, func(_, config map[string]any) { setArgs(config, "stat -c %u:%g / /run") })
+			if got := output(t, 0, env, shared("bin/oci2bwrap"), "run", "-q", bundle); got != "65534:65534\n0:0\n" {
+				t.Errorf("the owners are %q", got)
+			}
+		}
+
 		for complaint, change := range map[string]func(linux map[string]any){
 			"linux.uidMappings: the caller's own id is not among them": func(linux map[string]any) { remap(linux, 1, first) },
 			"linux.uidMappings: they are not among the caller's own": func(linux map[string]any) {
