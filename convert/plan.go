@@ -45,6 +45,7 @@ func Plan(spec *specs.Spec, root Rootfs, host Host, o PlanOptions) (*Planned, er
 	}
 	p := &planner{spec: spec, root: root, host: host, PlanOptions: o}
 	p.mounts()
+	p.namespaceFaults()
 	p.devices()
 	p.boundDevices()
 	cwd := p.cwd()

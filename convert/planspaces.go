@@ -1,7 +1,9 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
+	"path"
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -32,6 +34,31 @@ func (p *planner) spaces(plan *bwrap.Plan) {
 		p.mappedSpace(plan)
 	case p.host.Mapped != nil:
 		p.inheritedSpace(plan)
+	}
+}
+
+// namespaceFaults finds what linux.namespaces can't say, and mappings without
+// a namespace that they could be of.
+func (p *planner) namespaceFaults() {
+	known := []specs.LinuxNamespaceType{
+		specs.PIDNamespace, specs.NetworkNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace,
+	}
+	at := map[specs.LinuxNamespaceType]int{}
+	for i, ns := range p.spec.Linux.Namespaces {
+		field := fmt.Sprintf("linux.namespaces[%d].type", i)
+		if !slices.Contains(known, ns.Type) {
+			p.fail(fmt.Errorf("%s: %q is no namespace (has: pid, network, mount, ipc, uts, user, cgroup, time)", field, ns.Type))
+		}
+		if ns.Path != "" && !path.IsAbs(ns.Path) {
+			p.fail(fmt.Errorf("linux.namespaces[%d].path: %q is not absolute", i, ns.Path))
+		}
+		if first, ok := at[ns.Type]; ok {
+			p.fail(fmt.Errorf("%s: linux.namespaces[%d] is of type %q as well", field, first, ns.Type))
+		}
+		at[ns.Type] = i
+	}
+	if _, ok := at[specs.UserNamespace]; !ok && len(p.spec.Linux.UIDMappings)+len(p.spec.Linux.GIDMappings) > 0 {
+		p.fail(&hinted{errors.New("linux.uidMappings, linux.gidMappings: need a user namespace in linux.namespaces"), `add {"type": "user"}, or leave them out`})
 	}
 }
 

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -122,5 +123,35 @@ func TestMappedSpec(t *testing.T) {
 	_, err := Plan(spec, Rootfs{Dirs: []string{"/r"}, FS: fstest.MapFS{}}, Host{Confined: true, Mapped: &Mapped{UIDs: ranges, GIDs: ranges, Own: true}}, PlanOptions{})
 	if err == nil || !strings.Contains(err.Error(), "process.user.uid: 11 is not among the 11 ids") {
 		t.Errorf("an id that is not mapped: %v", err)
+	}
+}
+
+// TestNamespaceFaults refuses what the runtime-spec has a runtime refuse, and
+// mappings of nothing.
+func TestNamespaceFaults(t *testing.T) {
+	one := []specs.LinuxIDMapping{{Size: 1}}
+	for want, edit := range map[string]func(l *specs.Linux){
+		`linux.namespaces[1].type: linux.namespaces[0] is of type "network" as well`: func(l *specs.Linux) {
+			l.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace}, {Type: specs.NetworkNamespace, Path: "/n"}}
+		},
+		`linux.namespaces[0].type: "net" is no namespace (has: pid, network, mount, ipc, uts, user, cgroup, time)`: func(l *specs.Linux) {
+			l.Namespaces = []specs.LinuxNamespace{{Type: "net"}}
+		},
+		`linux.namespaces[0].path: "proc/1/ns/ipc" is not absolute`: func(l *specs.Linux) {
+			l.Namespaces = []specs.LinuxNamespace{{Type: specs.IPCNamespace, Path: "proc/1/ns/ipc"}}
+		},
+		"linux.uidMappings, linux.gidMappings: need a user namespace in linux.namespaces": func(l *specs.Linux) { l.GIDMappings = one },
+		"<nil>": func(l *specs.Linux) {
+			l.UIDMappings, l.GIDMappings = one, one
+			for _, kind := range []specs.LinuxNamespaceType{"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"} {
+				l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: kind})
+			}
+		},
+	} {
+		spec := bundle()
+		edit(spec.Linux)
+		if _, err := planBundle(t, spec, PlanOptions{}); fmt.Sprint(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }

@@ -74,8 +74,10 @@ func TestSys(t *testing.T) {
 		{"user network cgroup", []specs.Mount{sys, cgroup}, "sysfs:/sys cgroup:/sys/fs/cgroup"},
 	} {
 		spec := bundle(tt.mounts...)
-		spec.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}}
-		spec.Linux.GIDMappings = spec.Linux.UIDMappings
+		if strings.HasPrefix(tt.spaces, "user") {
+			spec.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}}
+			spec.Linux.GIDMappings = spec.Linux.UIDMappings
+		}
 		for _, kind := range strings.Fields(tt.spaces) {
 			spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(kind)})
 		}

@@ -9,7 +9,9 @@ import (
 
 // addTime gives a bundle a time namespace.
 func addTime(linux map[string]any, offsets any) {
-	linux["namespaces"] = append(linux["namespaces"].([]any), map[string]any{"type": "time"})
+	if _, there := linux["timeOffsets"]; !there {
+		linux["namespaces"] = append(linux["namespaces"].([]any), map[string]any{"type": "time"})
+	}
 	linux["timeOffsets"] = offsets
 }
 
