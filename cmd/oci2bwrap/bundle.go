@@ -65,14 +65,21 @@ func bundlePrefix(name string) string {
 	return ""
 }
 
+// configFlags are the flags that speak of what a bundle's config.json says.
+var configFlags = [...]string{
+	"env", "env-file", "unsetenv", "unsetenv-all", "label", "label-file", "annotation", "workdir", "user", "group-add", "passwd", "entrypoint",
+	"volume", "mount", "device", "volumes", "image-volume", "tmpfs", "shm-size", "read-only", "read-only-tmpfs", "writable",
+	"network", "hostname", "no-hostname", "add-host", "no-hosts", "dns", "dns-search", "dns-option", "publish", "sysctl",
+	"memory", "memory-swap", "memory-reservation", "cpus", "cpu-shares", "cpu-period", "cpu-quota", "cpuset-cpus", "cpuset-mems", "pids-limit", "blkio-weight",
+	"stop-signal", "ulimit", "umask", "oom-score-adj", "cap-add", "cap-drop", "security-opt",
+}
+
 // noneOfTheConfig refuses the flags that speak of an image config: a bundle
 // has none.
 func (f *containerFlags) noneOfTheConfig() error {
 	var named string
 	f.flags.Visit(func(flag *pflag.Flag) {
-		switch flag.Name {
-		case "env", "env-file", "workdir", "user", "group-add", "entrypoint", "volume", "mount", "device", "volumes", "sysctl", "tmpfs", "network", "hostname", "add-host", "no-hosts", "dns", "dns-search", "dns-option", "publish", "memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "read-only", "writable", "stop-signal", "ulimit", "umask", "oom-score-adj",
-			"cap-add", "cap-drop", "security-opt":
+		if slices.Contains(configFlags[:], flag.Name) {
 			named = flag.Name
 		}
 	})
