@@ -16,7 +16,14 @@ import (
 // kernel keeps that from a user namespace, as it does in a container that has
 // parts of /sys masked, the sysfs stays that is there already.
 func (m *stageMounter) sysfs(o bwrap.Sysfs) error {
-	err := m.mount(o.Dst, "sysfs", mountFlags(o.Attr)|readOnlyFlag(o.ReadOnly), "")
+	flags := mountFlags(o.Attr) | readOnlyFlag(o.ReadOnly)
+	err := m.mount(o.Dst, "sysfs", flags, "")
+	if err == unix.EBUSY {
+		// The very same lies there, where the root is the host's.
+		if err = m.mount(o.Dst, "tmpfs", 0, "size=4k"); err == nil {
+			err = m.mount(o.Dst, "sysfs", flags, "")
+		}
+	}
 	if err != unix.EPERM {
 		return err
 	}
