@@ -54,13 +54,13 @@ func (a *applier) apply(layers []Layer) error {
 		}
 		first = a.base.layers
 	}
-	a.count = newMeter(a.o.Progress, layers[first:], first+1)
+	a.count = newMeter(a.o.Progress, Unpacking, layers[first:], first+1)
 	defer a.count.stop()
 	streams := newAhead(a.ctx, layers[first:], a.o.Limits, a.count, a.rootFD)
 	defer streams.close()
 	for n := first; n < len(layers); n++ {
 		a.layer = n
-		a.count.layer.Store(int64(n + 1))
+		a.count.begin(n + 1)
 		if err := a.applyLayer(streams); err != nil {
 			if a.ctx.Err() != nil {
 				return context.Cause(a.ctx)

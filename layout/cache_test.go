@@ -325,14 +325,3 @@ func TestTemporary(t *testing.T) {
 		t.Errorf("left %v", got)
 	}
 }
-
-func TestProgress(t *testing.T) {
-	img := imageOf(t, plainLayers(archive(t, file("a", "1")), archive(t, file("b", "2")))...)
-	var last Progress
-	s := &Store{Dir: tempDir(t), Progress: func(p Progress) { last = p }}
-	used(t, s, img)
-	size := img.Layers[0].Size + img.Layers[1].Size
-	if want := (Progress{Done: size, Total: size, Layer: 2, Layers: 2}); last != want {
-		t.Errorf("got %+v, want %+v", last, want)
-	}
-}

@@ -22,8 +22,8 @@ import (
 )
 
 // toUnpack returns the layers that amount to the image: its own, or its
-// directories as layers.
-func (i *Image) toUnpack(ctx context.Context) ([]Layer, error) {
+// directories as layers. tell, which may be nil, is told of reading these.
+func (i *Image) toUnpack(ctx context.Context, tell func(Progress)) ([]Layer, error) {
 	if i.compose != nil {
 		layers, parts, err := i.compose(ctx)
 		i.parts = parts
@@ -32,9 +32,12 @@ func (i *Image) toUnpack(ctx context.Context) ([]Layer, error) {
 	if i.Dirs == nil {
 		return i.Layers, nil
 	}
+	count := startMeter(tell, Progress{Step: Hashing, Part: 1, Parts: len(i.Dirs)})
+	defer count.stop()
 	var layers []Layer
-	for _, dir := range i.Dirs {
-		l, err := dirLayer(ctx, dir, dirRules{whiteouts: i.layered})
+	for n, dir := range i.Dirs {
+		count.begin(n + 1)
+		l, err := dirLayer(ctx, dir, dirRules{whiteouts: i.layered}, count)
 		if err != nil {
 			return nil, err
 		}
@@ -52,11 +55,11 @@ type dirRules struct {
 
 // dirLayer makes a layer of a directory. The directory is read once to know
 // the digest, and again by who opens the layer: what has changed in between
-// fails there.
-func dirLayer(ctx context.Context, dir string, rules dirRules) (Layer, error) {
+// fails there. count is written what the first reading gives.
+func dirLayer(ctx context.Context, dir string, rules dirRules, count io.Writer) (Layer, error) {
 	h := sha256.New()
 	var n tally
-	if err := writeDir(ctx, io.MultiWriter(h, &n), dir, rules); err != nil {
+	if err := writeDir(ctx, io.MultiWriter(h, &n, count), dir, rules); err != nil {
 		return Layer{}, err
 	}
 	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
@@ -89,7 +92,7 @@ type dirWriter struct {
 
 func writeDir(ctx context.Context, out io.Writer, root string, rules dirRules) error {
 	w := &dirWriter{
-		Writer: tar.NewWriter(out),
+		Writer: tar.NewWriter(&cancelledWriter{ctx, out}),
 		links:  map[[2]uint64]string{},
 		rules:  rules,
 		seen:   DirWhiteouts{xattrs: map[string]bool{}},

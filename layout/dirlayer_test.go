@@ -26,7 +26,7 @@ func TestDirLayerOfSocket(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	layer, err := dirLayer(t.Context(), dir, dirRules{})
+	layer, err := dirLayer(t.Context(), dir, dirRules{}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

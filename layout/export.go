@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +28,10 @@ type ExportOptions struct {
 	// StorePaths are store paths that the image's directories refer to, for a
 	// layer of their own, the lowest.
 	StorePaths []string
+
+	// Progress, if not nil, is told some ten times a second, from another
+	// goroutine but never after Export has returned.
+	Progress func(Progress)
 }
 
 // Export writes img into the OCI image layout at dir, which is made where it
@@ -99,8 +104,11 @@ func (e *exporter) image(ctx context.Context, img *Image) (ispec.Descriptor, err
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ispec.MediaTypeImageManifest,
 		Layers: []ispec.Descriptor{}, Annotations: img.Annotations,
 	}
+	count := newMeter(e.Progress, Writing, layers, 1)
+	defer count.stop()
 	for n := range layers {
-		d, err := e.layer(ctx, &layers[n])
+		count.begin(n + 1)
+		d, err := e.layer(ctx, &layers[n], count)
 		if err != nil {
 			return none, fmt.Errorf("layer %d (%s): %w", n+1, layers[n].label(), err)
 		}
@@ -155,20 +163,9 @@ func (e *exporter) contents(ctx context.Context, img *Image) ([]Layer, []byte, e
 	if config.Created != nil {
 		when = config.Created.UTC().Truncate(time.Second)
 	}
-	var layers []Layer
-	if len(e.StorePaths) > 0 {
-		l, err := storeLayer(ctx, e.StorePaths)
-		if err != nil {
-			return nil, nil, err
-		}
-		layers = append(layers, l)
-	}
-	for _, dir := range img.Dirs {
-		l, err := dirLayer(ctx, dir, dirRules{whiteouts: img.layered, when: &when, caller: os.Geteuid()})
-		if err != nil {
-			return nil, nil, err
-		}
-		layers = append(layers, l)
+	layers, err := e.made(ctx, img, dirRules{whiteouts: img.layered, when: &when, caller: os.Geteuid()})
+	if err != nil {
+		return nil, nil, err
 	}
 	config.RootFS = ispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{}}
 	config.History = nil
@@ -179,8 +176,36 @@ func (e *exporter) contents(ctx context.Context, img *Image) ([]Layer, []byte, e
 	return layers, raw, err
 }
 
+// made are the layers of an image of directories, below them that of the store
+// paths.
+func (e *exporter) made(ctx context.Context, img *Image, rules dirRules) ([]Layer, error) {
+	parts := len(img.Dirs)
+	if len(e.StorePaths) > 0 {
+		parts++
+	}
+	count := startMeter(e.Progress, Progress{Step: Hashing, Part: 1, Parts: parts})
+	defer count.stop()
+	var layers []Layer
+	if len(e.StorePaths) > 0 {
+		l, err := storeLayer(ctx, e.StorePaths, count)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, l)
+	}
+	for _, dir := range img.Dirs {
+		count.begin(len(layers) + 1)
+		l, err := dirLayer(ctx, dir, rules, count)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, l)
+	}
+	return layers, nil
+}
+
 // storeLayer is a layer of store paths, in the form of nix2container's.
-func storeLayer(ctx context.Context, paths []string) (Layer, error) {
+func storeLayer(ctx context.Context, paths []string, count io.Writer) (Layer, error) {
 	l := nixLayer{}
 	for _, p := range paths {
 		l.Paths = append(l.Paths, nixPath{Path: p})
@@ -192,7 +217,7 @@ func storeLayer(ctx context.Context, paths []string) (Layer, error) {
 	if err != nil {
 		return Layer{}, err
 	}
-	return madeLayer(ctx, tree)
+	return madeLayer(ctx, tree, count)
 }
 
 // enter adds the manifest to the layout's index, where it takes the tag from

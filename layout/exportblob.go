@@ -71,14 +71,14 @@ func (b *blob) finish(name digest.Digest, err error) error {
 
 // layer writes a layer as it is stored, or compressed where it isn't and is
 // wished to be.
-func (e *exporter) layer(ctx context.Context, l *Layer) (ispec.Descriptor, error) {
+func (e *exporter) layer(ctx context.Context, l *Layer, count *meter) (ispec.Descriptor, error) {
 	var d ispec.Descriptor
 	r, err := l.Open()
 	if err != nil {
 		return d, err
 	}
 	defer r.Close()
-	in := bufio.NewReaderSize(&cancelled{ctx, r}, 256<<10)
+	in := bufio.NewReaderSize(&cancelled{ctx, count.reader(r)}, 256<<10)
 	head, err := in.Peek(8)
 	if err != nil && err != io.EOF {
 		return d, err
@@ -152,4 +152,17 @@ func (c *cancelled) Read(p []byte) (int, error) {
 		return 0, context.Cause(c.ctx)
 	}
 	return c.r.Read(p)
+}
+
+// cancelledWriter is a writer that does, also within a file of any size.
+type cancelledWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c *cancelledWriter) Write(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.w.Write(p)
 }

@@ -65,7 +65,7 @@ func compose(ctx context.Context, layers []nixLayer, base string) ([]Layer, *roo
 	if err != nil {
 		return nil, nil, err
 	}
-	layer, err := madeLayer(ctx, made)
+	layer, err := madeLayer(ctx, made, io.Discard)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -152,11 +152,11 @@ func (c *composer) parts() *rootParts {
 }
 
 // madeLayer is the layer of what is made. It is written once to know its
-// digest, and again by who unpacks it.
-func madeLayer(ctx context.Context, made *nixNode) (Layer, error) {
+// digest, also to count, and again by who unpacks it.
+func madeLayer(ctx context.Context, made *nixNode, count io.Writer) (Layer, error) {
 	h := sha256.New()
 	var n tally
-	if err := writeNix(ctx, io.MultiWriter(h, &n), made); err != nil {
+	if err := writeNix(ctx, io.MultiWriter(h, &n, count), made); err != nil {
 		return Layer{}, err
 	}
 	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}

@@ -27,7 +27,7 @@ var nixTime = time.Unix(1, 0).UTC()
 // form as plain as it can be. A digest that was pinned years ago depends on
 // every one of these.
 func writeNix(ctx context.Context, out io.Writer, root *nixNode) error {
-	w := tar.NewWriter(out)
+	w := tar.NewWriter(&cancelledWriter{ctx, out})
 	if err := root.write(ctx, w, ""); err != nil {
 		return err
 	}

@@ -7,11 +7,23 @@ import (
 	"time"
 )
 
-// Progress says how far unpacking an image has come, or, with Layers 0, reading
-// the archive it is in.
+// Step is what is being done.
+type Step int
+
+const (
+	Reading   Step = iota // an archive that can't be read where it lies
+	Unpacking             // layers; what is shared with another root isn't counted
+	Hashing               // directories and store paths, of which layers are made
+	Writing               // layers to an image layout
+	Checking              // roots of a Store
+	Pruning               // these; what is told is what that has given back
+)
+
+// Progress says how far a step has come.
 type Progress struct {
-	Done, Total   int64 // bytes of the layers' blobs as stored; what is shared isn't counted. Of an archive Total may be unknown: 0
-	Layer, Layers int   // the layer that is being applied, from 1, and how many there are
+	Step        Step
+	Done, Total int64 // bytes, of layers as they are stored; Total 0 = not known
+	Part, Parts int   // the layer or root under way, from 1, and how many there are; 0 = an archive
 }
 
 // progressEvery is how often progress is told.
@@ -22,14 +34,14 @@ const progressEvery = 100 * time.Millisecond
 type meter struct {
 	done  atomic.Int64
 	plain atomic.Int64 // bytes after decompression
-	layer atomic.Int64
+	part  atomic.Int64
 	end   chan struct{}
 	wg    sync.WaitGroup
 }
 
 // newMeter starts to tell of layers, the first of which is number from.
-func newMeter(tell func(Progress), layers []Layer, from int) *meter {
-	p := Progress{Layer: from, Layers: from - 1 + len(layers)}
+func newMeter(tell func(Progress), step Step, layers []Layer, from int) *meter {
+	p := Progress{Step: step, Part: from, Parts: from - 1 + len(layers)}
 	for _, l := range layers {
 		p.Total += l.Size
 	}
@@ -39,12 +51,12 @@ func newMeter(tell func(Progress), layers []Layer, from int) *meter {
 // startMeter starts to tell of what p says.
 func startMeter(tell func(Progress), p Progress) *meter {
 	c := &meter{end: make(chan struct{})}
-	c.layer.Store(int64(p.Layer))
+	c.part.Store(int64(p.Part))
 	if tell == nil {
 		return c
 	}
 	now := func() {
-		p.Done, p.Layer = c.done.Load(), int(c.layer.Load())
+		p.Done, p.Part = c.done.Load(), int(c.part.Load())
 		tell(p)
 	}
 	c.wg.Go(func() {
@@ -67,6 +79,15 @@ func startMeter(tell func(Progress), p Progress) *meter {
 func (c *meter) stop() {
 	close(c.end)
 	c.wg.Wait()
+}
+
+// begin says which part is under way, from 1.
+func (c *meter) begin(part int) { c.part.Store(int64(part)) }
+
+// Write counts what is written.
+func (c *meter) Write(p []byte) (int, error) {
+	c.done.Add(int64(len(p)))
+	return len(p), nil
 }
 
 // reader counts what is read of r.

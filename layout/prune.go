@@ -39,12 +39,15 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 	if err != nil {
 		return nil, err
 	}
+	count := startMeter(s.Progress, Progress{Step: Pruning, Part: 1, Parts: max(1, len(list))})
+	defer count.stop()
 	if err := c.removeUseless(); err != nil {
 		return nil, cacheError(err)
 	}
 	total := diskUsageOf(c.dir)
 	slices.Reverse(list)
-	for _, e := range list {
+	for n, e := range list {
+		count.begin(n + 1)
 		old := o.OlderThan > 0 && now.Sub(e.LastUse) > o.OlderThan
 		large := o.KeepBytes > 0 && total > o.KeepBytes
 		if !o.All && !old && !large && !slices.Contains(o.Keys, e.Key) {
@@ -58,6 +61,7 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 		}
 		if ok {
 			total -= e.Own
+			count.done.Add(e.Own)
 			removed = append(removed, e)
 		}
 	}

@@ -184,6 +184,34 @@ func (d *node) at(path string) *node {
 	return d
 }
 
+// bytes is what all files at n and below hold. Who reads them by their names
+// reads one with several links as often.
+func (n *node) bytes() int64 {
+	sum := n.size
+	for _, child := range n.children {
+		sum += child.bytes()
+	}
+	return sum
+}
+
+// recorded is how many bytes the root's files have, as its record says; 0 where
+// that can't be read.
+func (c *cached) recorded() int64 {
+	meta, err := readMeta(c.root())
+	if err != nil {
+		return 0
+	}
+	p, err := openReplay(c.root(), meta.Record)
+	if err != nil {
+		return 0
+	}
+	defer p.close()
+	if p.to(-1) != nil {
+		return 0
+	}
+	return p.root.bytes()
+}
+
 func (p *replay) fail(err error) {
 	if p.err == nil && err != nil {
 		p.err = fmt.Errorf("%w: %w", errRecord, err)

@@ -29,7 +29,8 @@ type Store struct {
 	Ownership Ownership
 	Limits    Limits
 
-	// Progress, if not nil, is told how far unpacking is: see UnpackOptions.
+	// Progress, if not nil, is told how far unpacking, Verify or Prune is: see
+	// UnpackOptions.
 	Progress func(Progress)
 
 	// Temporary makes Rootfs unpack into Dir/tmp and Close remove it: what is

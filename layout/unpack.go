@@ -72,7 +72,7 @@ func unpack(ctx context.Context, img *Image, dir string, o UnpackOptions, b *bas
 	if err != nil {
 		return err
 	}
-	layers, err := img.toUnpack(ctx)
+	layers, err := img.toUnpack(ctx, o.Progress)
 	if err != nil {
 		return err
 	}

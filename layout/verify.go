@@ -36,9 +36,18 @@ func (s *Store) Verify(ctx context.Context) ([]Damage, error) {
 	if err != nil {
 		return nil, cacheError(err)
 	}
+	p := Progress{Step: Checking, Part: 1, Parts: len(keys)}
+	if s.Progress != nil {
+		for _, key := range keys {
+			p.Total += c.at(key).recorded()
+		}
+	}
+	count := startMeter(s.Progress, p)
+	defer count.stop()
 	var found []Damage
-	for _, key := range keys {
-		damage, err := c.at(key).verify(ctx)
+	for n, key := range keys {
+		count.begin(n + 1)
+		damage, err := c.at(key).verify(ctx, count)
 		if err != nil {
 			return found, err
 		}
@@ -48,7 +57,7 @@ func (s *Store) Verify(ctx context.Context) ([]Damage, error) {
 }
 
 // verify compares one root. The shared lock keeps it from being pruned.
-func (c *cached) verify(ctx context.Context) (found []Damage, err error) {
+func (c *cached) verify(ctx context.Context, count *meter) (found []Damage, err error) {
 	l, err := openLock(c.lockPath())
 	if err != nil {
 		return nil, cacheError(err)
@@ -81,7 +90,7 @@ func (c *cached) verify(ctx context.Context) (found []Damage, err error) {
 	if err := p.to(-1); err != nil {
 		return own(err)
 	}
-	v := &verifier{ctx: ctx, key: c.key, buf: make([]byte, 256<<10)}
+	v := &verifier{ctx: ctx, key: c.key, count: count, buf: make([]byte, 256<<10)}
 	if v.owners, err = newOwners(meta.IDs); err != nil {
 		return own(err)
 	}
@@ -99,6 +108,7 @@ func (c *cached) verify(ctx context.Context) (found []Damage, err error) {
 type verifier struct {
 	ctx   context.Context
 	key   string
+	count *meter
 	buf   []byte
 	found []Damage
 
@@ -236,12 +246,12 @@ func (v *verifier) file(dirfd int, name, path string, st *unix.Stat_t, n *node) 
 	f := blobFile(fd)
 	defer f.Close()
 	v.xattrs(fd, path, n)
-	sum := uint32(0)
+	sum, r := uint32(0), v.count.reader(f)
 	for {
 		if err := v.ctx.Err(); err != nil {
 			return context.Cause(v.ctx)
 		}
-		n, err := f.Read(v.buf)
+		n, err := r.Read(v.buf)
 		sum = checksum(sum, v.buf[:n])
 		if err == io.EOF {
 			break

@@ -49,6 +49,7 @@ type cacheFlags struct {
 func (f *cacheFlags) AddFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cacheDir, "cache-dir", "", "`directory` of the cache (default: $XDG_CACHE_HOME/oci2bwrap)")
 	cmd.Flags().StringVar(&f.format, "format", "text", "`text` or json")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "show no progress")
 	cmd.Args = cobra.NoArgs
 }
 
@@ -123,7 +124,10 @@ has removed.`,
 			if o.KeepBytes, err = parseBytes(keep); err != nil {
 				return fmt.Errorf("--keep: %w", err)
 			}
+			tell, done := newProgress(std, f.quiet)
+			store.Progress = tell
 			removed, err := store.Prune(o, time.Now())
+			done()
 			if e := f.writeEntries(std.out, removed); err == nil {
 				err = e
 			}
@@ -160,7 +164,10 @@ func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
 	if err != nil {
 		return err
 	}
+	tell, done := newProgress(std, f.quiet)
+	store.Progress = tell
 	damage, err := store.Verify(ctx)
+	done()
 	if err != nil {
 		return err
 	}

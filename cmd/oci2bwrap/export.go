@@ -71,7 +71,7 @@ func runExport(ctx context.Context, f *exportFlags, std stdio, name, to string) 
 	}
 	tell, done := newProgress(std, f.quiet)
 	img, err := openImage(&f.imageFlags, imageArgs{ref: name}, std.in, tell)
-	done()
+	defer done()
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func runExport(ctx context.Context, f *exportFlags, std stdio, name, to string) 
 	if err != nil {
 		return err
 	}
-	o := layout.ExportOptions{Tag: tag, Limits: limits}
+	o := layout.ExportOptions{Tag: tag, Limits: limits, Progress: tell}
 	if f.compress != "none" {
 		o.Compress = f.compress
 	}
@@ -93,6 +93,7 @@ func runExport(ctx context.Context, f *exportFlags, std stdio, name, to string) 
 	if err != nil {
 		return fmt.Errorf("image %q: %w", name, err)
 	}
+	done() // before what may be the same terminal
 	_, err = fmt.Fprintln(std.out, manifest.Digest)
 	return err
 }

@@ -27,7 +27,7 @@ func (f *imageFlags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.config, "config", "", "`file` with the image config of a rootfs: image")
 	fs.StringArrayVar(&f.rootfs, "rootfs", nil, "root `directory`, repeatable, lowest first; with it alone there is no IMAGE")
 	f.limitFlags.AddFlags(fs)
-	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print no notes and gaps")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print no notes, gaps and progress")
 }
 
 // containerFlags are podman's, for what the config says and the caller wants

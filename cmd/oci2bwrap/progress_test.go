@@ -21,8 +21,13 @@ func TestProgress(t *testing.T) {
 		{layout.Progress{}, ""},
 		{layout.Progress{Done: 6 << 20}, "reading the archive, 6.0 MiB, 102"},
 		{layout.Progress{Done: 6 << 20, Total: 12 << 20}, "reading the archive, 6.0 MiB of 12.0 MiB, 102"},
-		{layout.Progress{Total: 8 << 20, Layer: 1, Layers: 2}, ""},
-		{layout.Progress{Done: 2 << 20, Total: 8 << 20, Layer: 1, Layers: 2}, "unpacking layer 1 of 2, 2.0 MiB of 8.0 MiB, "},
+		{layout.Progress{Step: layout.Unpacking, Total: 8 << 20, Part: 1, Parts: 2}, ""},
+		{layout.Progress{Step: layout.Unpacking, Done: 2 << 20, Total: 8 << 20, Part: 1, Parts: 2}, "unpacking layer 1 of 2, 2.0 MiB of 8.0 MiB, "},
+		{layout.Progress{Step: layout.Hashing, Done: 1 << 20, Part: 1, Parts: 1}, "hashing layer 1 of 1, 1.0 MiB, "},
+		{layout.Progress{Step: layout.Writing, Done: 1 << 20, Total: 2 << 20, Part: 3, Parts: 3}, "writing layer 3 of 3, 1.0 MiB of 2.0 MiB, "},
+		{layout.Progress{Step: layout.Checking, Done: 1 << 20, Total: 9 << 20, Part: 4, Parts: 5}, "checking root 4 of 5, 1.0 MiB of 9.0 MiB, "},
+		{layout.Progress{Step: layout.Pruning, Part: 1, Parts: 2}, "removing root 1 of 2"},
+		{layout.Progress{Step: layout.Pruning, Done: 1 << 20, Part: 2, Parts: 2}, "removing root 2 of 2, 1.0 MiB, "},
 	} {
 		out.Reset()
 		p.tell(test.now)

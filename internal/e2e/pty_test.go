@@ -57,8 +57,14 @@ func newTerminal(t *testing.T) *terminal {
 // run starts oci2bwrap run with the arguments at the terminal.
 func (p *terminal) run(bwrapDir string, args ...string) {
 	p.t.Helper()
+	p.start(bwrapDir, append([]string{"run"}, args...)...)
+}
+
+// start starts oci2bwrap with the arguments at the terminal.
+func (p *terminal) start(bwrapDir string, args ...string) {
+	p.t.Helper()
 	work := workDir(p.t)
-	p.Cmd = exec.Command(shared("bin/oci2bwrap"), append([]string{"run"}, args...)...)
+	p.Cmd = exec.Command(shared("bin/oci2bwrap"), args...)
 	p.Env = append(environment(p.t, bwrapDir, work), "TERM=vt220")
 	p.Stdin, p.Stdout, p.Stderr = p.slave, p.slave, p.slave
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
