@@ -23,7 +23,8 @@ func newInspectCmd(std stdio) *cobra.Command {
 		Use:   "inspect [flags] IMAGE",
 		Short: "Show what an image is: form, tags, platforms, config, layers",
 		Long: `inspect describes what lies at IMAGE and the image that run would take. It
-reads documents, no layers, and needs no bubblewrap.
+reads documents, no layers, and needs no bubblewrap. Of a runtime bundle it is
+what config.json says.
 
   --format text   for people
   --format json   for programs; the config is whole, as it is stored
@@ -90,7 +91,11 @@ func inspectText(out io.Writer, found *layout.Inspection) error {
 		row("digest", d.Digest)
 		row("tag", d.Tag)
 		row("platform", d.Platform)
-		inspectConfig(row, d.Config)
+		if d.Bundle != nil {
+			inspectBundle(row, d.Bundle)
+		} else {
+			inspectConfig(row, d.Config)
+		}
 		for _, dir := range d.Dirs {
 			row("directory", dir)
 		}
