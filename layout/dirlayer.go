@@ -87,7 +87,7 @@ type dirWriter struct {
 	*tar.Writer
 	links map[[2]uint64]string // names of files with several links, by device and inode
 	rules dirRules
-	seen  DirWhiteouts
+	seen  *DirWhiteouts
 }
 
 func writeDir(ctx context.Context, out io.Writer, root string, rules dirRules) error {
@@ -95,7 +95,7 @@ func writeDir(ctx context.Context, out io.Writer, root string, rules dirRules) e
 		Writer: tar.NewWriter(&cancelledWriter{ctx, out}),
 		links:  map[[2]uint64]string{},
 		rules:  rules,
-		seen:   DirWhiteouts{xattrs: map[string]bool{}},
+		seen:   newDirWhiteouts(),
 	}
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -227,7 +227,7 @@ func (w *dirWriter) content(file string, size int64) error {
 }
 
 // xattrRecords returns the PAX records of a file's xattrs. Those of overlayfs
-// are about a mount, not about the file.
+// are about a mount, not about the file, unless they say that it is not all here.
 func xattrRecords(file string) (map[string]string, error) {
 	names, err := xattrCall(func(buf []byte) (int, error) { return unix.Llistxattr(file, buf) })
 	if errors.Is(err, unix.EOPNOTSUPP) || len(names) == 0 {
@@ -236,8 +236,12 @@ func xattrRecords(file string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	list := strings.Split(strings.TrimSuffix(string(names), "\x00"), "\x00")
+	if hasOverlayXattr(list, metacopy) {
+		return nil, errMetacopy
+	}
 	records := map[string]string{}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
+	for _, name := range list {
 		if strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.overlay.") || strings.Contains(name, "=") {
 			continue
 		}

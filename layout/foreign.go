@@ -2,6 +2,7 @@ package layout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -23,6 +24,7 @@ type DirWhiteouts struct {
 	Opaque  []string // lower directories' entries of this one aren't shown; "." is the root
 
 	xattrs map[string]bool // directories in which empty files may be whiteouts
+	impure map[string]bool // directories in which files may lack their content
 }
 
 // rootfs is the root filesystem of an image that is directories: they are
@@ -55,10 +57,14 @@ func (i *Image) rootfs(ctx context.Context, limits Limits) (*Rootfs, error) {
 	return r, nil
 }
 
+func newDirWhiteouts() *DirWhiteouts {
+	return &DirWhiteouts{xattrs: map[string]bool{}, impure: map[string]bool{}}
+}
+
 // scanWhiteouts walks a directory once; left is how many entries may still be
 // looked at.
 func scanWhiteouts(ctx context.Context, root string, left *int64) (*DirWhiteouts, error) {
-	w := &DirWhiteouts{xattrs: map[string]bool{}}
+	w := newDirWhiteouts()
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -70,15 +76,18 @@ func scanWhiteouts(ctx context.Context, root string, left *int64) (*DirWhiteouts
 			return context.Cause(ctx)
 		}
 		marked, err := w.note(file, nameBelow(root, file), d)
-		if marked && d.IsDir() {
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", file, err)
+		case marked && d.IsDir():
 			return fs.SkipDir
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.xattrs = nil
+	w.xattrs, w.impure = nil, nil
 	for _, list := range []*[]string{&w.Markers, &w.Hidden, &w.Opaque} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
@@ -96,7 +105,7 @@ func nameBelow(root, file string) string {
 }
 
 // note notes what an entry says about lower directories. marked says that the
-// entry is a whiteout or marker itself.
+// entry is a whiteout or marker itself. The error does not name the file.
 func (w *DirWhiteouts) note(file, name string, d fs.DirEntry) (marked bool, err error) {
 	dir, base := path.Split(name)
 	dir = path.Clean(dir)
@@ -106,17 +115,13 @@ func (w *DirWhiteouts) note(file, name string, d fs.DirEntry) (marked bool, err 
 	case isAufs(base):
 	case strings.HasPrefix(base, whiteoutPrefix):
 		if err := checkWhiteoutNames("", base); err != nil {
-			return false, fmt.Errorf("%s: %w", file, err)
+			return false, err
 		}
 		w.Hidden = append(w.Hidden, path.Join(dir, strings.TrimPrefix(base, whiteoutPrefix)))
 	case d.IsDir():
-		switch overlayXattr(file, "opaque") {
-		case "y":
-			w.Opaque = append(w.Opaque, name)
-		case "x":
-			w.xattrs[name] = true
-		}
-		return false, nil
+		return false, w.noteDir(file, name)
+	case d.Type().IsRegular() && w.impure[dir] && hasOverlayXattr(overlayXattrs(file), metacopy):
+		return false, errMetacopy
 	case isOverlayWhiteout(file, d, w.xattrs[dir]):
 		w.Hidden = append(w.Hidden, name)
 	default:
@@ -125,6 +130,38 @@ func (w *DirWhiteouts) note(file, name string, d fs.DirEntry) (marked bool, err 
 	w.Markers = append(w.Markers, name)
 	return true, nil
 }
+
+// noteDir notes what the xattrs of a directory say. Most have none, which one
+// call tells.
+func (w *DirWhiteouts) noteDir(file, name string) error {
+	names := overlayXattrs(file)
+	if hasOverlayXattr(names, "redirect") {
+		return errRenamed
+	}
+	if hasOverlayXattr(names, "opaque") {
+		switch overlayXattr(file, "opaque") {
+		case "y":
+			w.Opaque = append(w.Opaque, name)
+		case "x":
+			w.xattrs[name] = true
+		}
+	}
+	w.impure[name] = hasOverlayXattr(names, "impure")
+	return nil
+}
+
+// What overlayfs with redirect_dir=on and metacopy=on writes, only overlayfs can
+// read: the layer has a directory's new name, or a file's new mode, and the rest
+// lies below. A directory that has a file of the latter kind is impure.
+const (
+	metacopy  = "metacopy"
+	mountHint = "mount the layers with overlayfs, and give the mounted directory as rootfs:DIR with --config FILE"
+)
+
+var (
+	errRenamed  = &hinted{errors.New("overlayfs has renamed this directory: what is in it lies under another name in the layers below"), mountHint}
+	errMetacopy = &hinted{errors.New("overlayfs has put only this file's mode and owner here: its content lies in the layers below"), mountHint}
+)
 
 // isOverlayWhiteout knows both kinds of overlayfs whiteouts: a character
 // device 0/0, and, where its directory says so, an empty file with an xattr
@@ -142,6 +179,25 @@ func isOverlayWhiteout(file string, d fs.DirEntry, xattrs bool) bool {
 		return info.Sys().(*syscall.Stat_t).Rdev == 0
 	}
 	return info.Size() == 0 && overlayXattr(file, "whiteout") != "-"
+}
+
+// overlayXattrs lists the xattrs of a file, where it has any of overlayfs's.
+func overlayXattrs(file string) []string {
+	var buf [1024]byte
+	list := buf[:]
+	n, err := unix.Llistxattr(file, list)
+	if err == unix.ERANGE {
+		list, err = xattrCall(func(b []byte) (int, error) { return unix.Llistxattr(file, b) })
+		n = len(list)
+	}
+	if err != nil || !strings.Contains(string(list[:n]), ".overlay.") {
+		return nil
+	}
+	return strings.Split(string(list[:n]), "\x00")
+}
+
+func hasOverlayXattr(names []string, name string) bool {
+	return slices.Contains(names, "user.overlay."+name) || slices.Contains(names, "trusted.overlay."+name)
 }
 
 // overlayXattr returns an xattr of overlayfs, "-" if it isn't there: user.*

@@ -77,7 +77,7 @@ func realDirs(paths []string) ([]string, error) {
 		}
 		dir, err := filepath.EvalSymlinks(abs)
 		if err != nil {
-			return nil, astray(abs, err)
+			return nil, linkError(path, err)
 		}
 		info, err := os.Stat(dir)
 		if err != nil {
@@ -91,16 +91,21 @@ func realDirs(paths []string) ([]string, error) {
 	return dirs, nil
 }
 
-// astray names the path that was given in an error of following it elsewhere.
-func astray(path string, err error) error {
-	var p *os.PathError
-	switch {
-	case !errors.As(err, &p): // links in a circle are all that it says in words
-		return fmt.Errorf("%s: %w", path, unix.ELOOP)
-	case p.Path == path:
+// linkError names the link that can't be followed, and not only what it leads
+// to.
+func linkError(path string, err error) error {
+	target, lerr := os.Readlink(path)
+	if lerr != nil {
 		return err
 	}
-	return fmt.Errorf("%s: leads to %s: %w", path, p.Path, p.Err)
+	var cause *os.PathError
+	switch {
+	case errors.As(err, &cause):
+		err = cause.Err
+	case strings.HasPrefix(err.Error(), "EvalSymlinks: "): // of which filepath has no error of its own
+		err = unix.ELOOP
+	}
+	return fmt.Errorf("%s: a link to %s: %w", path, quote(target), err)
 }
 
 // inside leaves the image's own path, which every message has, out of the

@@ -65,9 +65,9 @@ func TestUnpackedImage(t *testing.T) {
 		"rootfs is a link": {paths: []string{"config.json=" + wholeConfig, "rootfs->" + elsewhere}, dirs: []string{elsewhere}},
 
 		"a file as layer":   {paths: []string{"config.json=" + wholeConfig, "layers/0=x"}, err: "layers/0: neither a directory nor a link to one"},
-		"dangling":          {paths: []string{"config.json=" + wholeConfig, "layers/0->nowhere"}, err: "layers/nowhere: no such file"},
-		"dangling far":      {paths: []string{"config.json=" + wholeConfig, "layers/0->/proc/none"}, err: "layers/0: leads to /proc/none: no such file"},
-		"circle":            {paths: []string{"config.json=" + wholeConfig, "layers/0->0"}, err: "layers/0: too many levels of symbolic links"},
+		"dangling":          {paths: []string{"config.json=" + wholeConfig, "layers/0->nowhere"}, err: `layers/0: a link to "nowhere": no such file`},
+		"dangling far":      {paths: []string{"config.json=" + wholeConfig, "layers/0->/proc/none"}, err: `layers/0: a link to "/proc/none": no such file`},
+		"link to itself":    {paths: []string{"config.json=" + wholeConfig, "rootfs->rootfs"}, err: `rootfs: a link to "rootfs": too many levels`},
 		"no layers":         {paths: []string{"config.json=" + wholeConfig, "layers/"}, err: "layers: empty"},
 		"both":              {paths: []string{"config.json=" + wholeConfig, "layers/0/", "rootfs/"}, err: "both rootfs and layers"},
 		"empty config":      {paths: []string{"config.json=", "rootfs/"}, err: "config.json: empty"},
