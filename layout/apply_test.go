@@ -160,17 +160,19 @@ func TestTimesOwnersXattrs(t *testing.T) {
 		"SCHILY.xattr.user.a": "1\x00\xff", "SCHILY.xattr.user.overlay.opaque": "y",
 		"SCHILY.xattr.trusted.overlay.opaque": "y", "SCHILY.xattr.security.capability": "bad", "SCHILY.xattr.trusted.x": "y",
 	}
+	r := file("r", "1")
+	r.Mode, r.PAXRecords = 0o444, map[string]string{"SCHILY.xattr.user.a": "1"}
 	d := folder("d", 0o555)
 	d.PAXRecords = map[string]string{"SCHILY.xattr.user.d": "1"}
 	again := folder("d", 0o555)
 	again.PAXRecords = map[string]string{"SCHILY.xattr.user.e": "2"}
 	var skipped []Skipped
 	root, err := unpackLayers(t, UnpackOptions{OnSkip: func(s Skipped) { skipped = append(skipped, s) }},
-		entries{d, f, hard("h", "d/f"), symlink("s", "nowhere")}, entries{again})
+		entries{d, f, r, hard("h", "d/f"), symlink("s", "nowhere")}, entries{again})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"d", "d/f", "h", "s"} {
+	for _, name := range []string{"d", "d/f", "h", "r", "s"} {
 		var st unix.Stat_t
 		if err := unix.Lstat(filepath.Join(root, name), &st); err != nil {
 			t.Fatal(err)
@@ -185,7 +187,7 @@ func TestTimesOwnersXattrs(t *testing.T) {
 	if len(skipped) != 1 || skipped[0].Path != "d/f" || skipped[0].What != "file capability" {
 		t.Errorf("skipped %v", skipped)
 	}
-	for path, want := range map[string]string{"d": "user.e\x00", "d/f": "user.a\x00"} {
+	for path, want := range map[string]string{"d": "user.e\x00", "d/f": "user.a\x00", "r": "user.a\x00"} {
 		buf := make([]byte, 100)
 		n, err := unix.Llistxattr(filepath.Join(root, path), buf)
 		if err == unix.EOPNOTSUPP {

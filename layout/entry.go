@@ -115,10 +115,11 @@ type written struct {
 // writeFile makes a file with all its metadata.
 func (a *applier) writeFile(dirfd int, base, name string, hdr *tar.Header, m meta, content io.Reader) (w written, err error) {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	attrs := a.xattrsOf(hdr, name)
 	// A mode that survives open needs no chmod. Set-id bits don't survive
-	// chown.
+	// chown, and who may not write a file can't give it attributes.
 	mode := uint32(0o600)
-	if m.mode&^0o777 == 0 && m.mode&a.umask == 0 {
+	if m.mode&^0o777 == 0 && m.mode&a.umask == 0 && len(attrs) == 0 {
 		mode = m.mode
 	}
 	fd, err := openat(dirfd, base, flags, mode)
@@ -136,7 +137,7 @@ func (a *applier) writeFile(dirfd int, base, name string, hdr *tar.Header, m met
 	if err == nil {
 		// After chown, which clears capabilities; before the mode, which may
 		// forbid it.
-		w.xattrs = a.setXattrs(fd, name, a.xattrsOf(hdr, name))
+		w.xattrs = a.setXattrs(fd, name, attrs)
 		if mode != m.mode {
 			err = unix.Fchmod(fd, m.mode)
 		}

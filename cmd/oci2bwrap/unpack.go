@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -95,11 +96,23 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 	}
 	if !f.quiet {
 		printNotes(std.err, elsewhere(res))
-		if len(skipped) > 0 {
-			fmt.Fprintf(std.err, "oci2bwrap: note: %d entries were not made, the first is %q: %s\n", len(skipped), skipped[0].Path, printable(skipped[0].Why))
-		}
+		printSkipped(std.err, skipped)
 	}
 	return writeBundle(dir, res)
+}
+
+// printSkipped says what the root lacks, which may be files or what belongs to
+// one: a line, however much it is.
+func printSkipped(w io.Writer, skipped []layout.Skipped) {
+	if len(skipped) == 0 {
+		return
+	}
+	more := ""
+	if n := len(skipped) - 1; n > 0 {
+		more = fmt.Sprintf("; and %d more", n)
+	}
+	s := skipped[0]
+	fmt.Fprintf(w, "oci2bwrap: note: left out: %s of %q: %s%s\n", printable(s.What), s.Path, printable(s.Why), more)
 }
 
 // claim makes dir, or takes it when it is empty.
