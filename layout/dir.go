@@ -85,18 +85,18 @@ type dirManifest struct {
 
 func (d dirManifest) find(s *selection) error {
 	s.doc = dockerFile
-	if s.tag != "" {
+	if s.tag != "" && s.tag != d.desc.Digest.String() {
 		return s.noTag(nil)
 	}
 	s.add(candidate{desc: d.desc, read: func() (*Image, string, error) { return loadConfig(d.blobs, d.desc, d.raw) }})
 	return nil
 }
 
-// untagged are images that no tag can name.
+// untagged are images that no tag can name, but their digests.
 type untagged struct{ *ociImages }
 
 func (u untagged) find(s *selection) error {
-	if s.tag != "" {
+	if s.tag != "" && !isDigest(s.tag) {
 		s.doc = u.doc
 		return s.noTag(nil)
 	}

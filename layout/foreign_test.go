@@ -3,6 +3,7 @@ package layout
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func TestLayersThatLackContent(t *testing.T) {
 			if _, err := os.Lstat(dest); test.want != "" && err == nil {
 				t.Error("something was left")
 			}
-			_, err = dirLayer(context.Background(), filepath.Join(dir, "layers/1"), dirRules{})
+			_, err = dirLayer(context.Background(), filepath.Join(dir, "layers/1"), dirRules{}, io.Discard)
 			if test.plain != (err != nil) {
 				t.Errorf("as no layer: %v", err)
 			}

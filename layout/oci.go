@@ -66,9 +66,9 @@ func checkLayout(b *blobs) error {
 	return nil
 }
 
-// find gathers the manifests that may be meant: those with the wanted tag, or
-// all. A tag on the layout's own index goes before one deeper down, which is
-// looked for only then, and docker's names come last.
+// find gathers the manifests that may be meant: those with the wanted tag or
+// digest, or all. One in the layout's own index goes before one deeper down,
+// which is looked for only then, and docker's names come last.
 func (o *ociImages) find(s *selection) error {
 	s.doc = o.doc
 	top := o.index.Manifests
@@ -76,7 +76,7 @@ func (o *ociImages) find(s *selection) error {
 		return o.expand(s, top, candidate{}, 0)
 	}
 	named := slices.DeleteFunc(slices.Clone(top), func(d v1.Descriptor) bool {
-		return d.Annotations[refName] != s.tag
+		return d.Annotations[refName] != s.tag && d.Digest.String() != s.tag
 	})
 	if len(named) > 0 {
 		return o.expand(s, named, candidate{}, 0)
@@ -86,7 +86,7 @@ func (o *ociImages) find(s *selection) error {
 	}
 	has := s.tags()
 	for _, fits := range []func(*candidate) bool{
-		func(c *candidate) bool { return slices.Contains(c.tags, s.tag) },
+		func(c *candidate) bool { return slices.Contains(c.tags, s.tag) || c.desc.Digest.String() == s.tag },
 		func(c *candidate) bool { return namedLike(c.names, s.tag) },
 	} {
 		if found := filter(s.found, fits); len(found) > 0 {

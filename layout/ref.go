@@ -6,13 +6,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Ref is an IMAGE argument: a transport, a path and the image meant there.
 type Ref struct {
 	Transport string // "" = recognised by content when opened
 	Path      string // as given, not empty; "-" is stdin
-	Tag       string // "" = the only image
+	Tag       string // or the digest of a manifest; "" = the only image
 }
 
 // String returns the argument that ParseRef read.
@@ -95,6 +97,12 @@ func tagged(arg, path, tag string) (Ref, error) {
 		return Ref{}, fmt.Errorf("image %s: empty tag", quote(arg))
 	}
 	return Ref{Path: path, Tag: tag}, nil
+}
+
+// isDigest tells a digest from a tag.
+func isDigest(tag string) bool {
+	_, err := v1.NewHash(tag)
+	return err == nil
 }
 
 func exists(path string) bool {

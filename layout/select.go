@@ -11,7 +11,7 @@ import (
 
 // selection is the search for the one image that is meant.
 type selection struct {
-	tag   string // "" = any
+	tag   string // or a manifest's digest; "" = any
 	want  v1.Platform
 	stdin bool   // where the images come from
 	doc   string // the document that names the images
@@ -106,7 +106,7 @@ func (s *selection) choose() (*Image, error) {
 	if all := c.called(); len(all) > 0 {
 		c.img.Tag = all[0]
 	}
-	if s.tag != "" {
+	if s.tag != "" && !isDigest(s.tag) {
 		c.img.Tag = s.tag
 	}
 	return c.img, nil
@@ -219,28 +219,34 @@ func (s *selection) noTag(has []string) error {
 	}
 }
 
-// ambiguous lists the choices between images that match alike.
+// ambiguous lists the choices between images that match alike, each by what
+// names no other.
 func (s *selection) ambiguous(best []*candidate) error {
-	var choices []string
-	named := true
+	shared := map[string]int{s.tag: 2} // how many it names
 	for _, c := range best {
-		all := c.called()
-		if len(all) == 0 {
-			all = []string{c.name()}
-			named = named && c.label != ""
+		for _, name := range c.called() {
+			shared[name]++
 		}
-		choices = append(choices, all...)
+	}
+	by := "TAG"
+	var choices []string
+	for _, c := range best {
+		own := slices.DeleteFunc(c.called(), func(name string) bool { return shared[name] > 1 })
+		if len(own) == 0 {
+			own = []string{c.name()}
+		}
+		if own[0] == c.desc.Digest.String() {
+			by = "DIGEST"
+		}
+		choices = append(choices, own...)
 	}
 	slices.Sort(choices)
 	choices = slices.Compact(choices)
-	err := fmt.Errorf("several images for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(choices), ", "))
-	if s.tag != "" || !named && len(s.tags()) == 0 {
-		return err
-	}
+	as := "name one as IMAGE:"
 	if s.stdin {
-		return &hinted{err, "name one behind a --, as in -- -:TAG"}
+		as = "name one behind a --, as in -- -:"
 	}
-	return &hinted{err, "name one as IMAGE:TAG"}
+	return &hinted{fmt.Errorf("several images for platform %s (has: %s)", platformName(s.want), strings.Join(shorten(choices), ", ")), as + by}
 }
 
 // called lists what c is called by those who made it.

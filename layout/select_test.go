@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,21 @@ var selectionRules = []struct {
 	{name: "ambiguous", err: "several images for platform linux/amd64 (has: v1, v2)", build: func(l *layoutDir) v1.Descriptor {
 		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
 		l.index(withTag(a, "v2"), withTag(b, "v1"))
+		return a
+	}},
+	{name: "ambiguous, one by its tag only", err: "has: sha256:", build: func(l *layoutDir) v1.Descriptor {
+		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
+		l.index(a, withTag(b, "v1"))
+		return a
+	}},
+	{name: "ambiguous tag", tag: "v1", err: "has: sha256:", build: func(l *layoutDir) v1.Descriptor {
+		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
+		l.index(withTag(a, "v1"), withTag(b, "v1"))
+		return a
+	}},
+	{name: "ambiguous, one name shared", err: "several images for platform linux/amd64 (has: v1, v2)", build: func(l *layoutDir) v1.Descriptor {
+		a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
+		l.index(withTag(a, "latest"), withTag(a, "v1"), withTag(b, "latest"), withTag(b, "v2"))
 		return a
 	}},
 	{name: "one image, two tags", build: func(l *layoutDir) v1.Descriptor {
@@ -251,6 +267,40 @@ func indexConfig(l *layoutDir, config doc) v1.Descriptor {
 	d := l.json(ociManifest, doc{"schemaVersion": 2, "config": l.json(ociConfig, config), "layers": []any{}})
 	l.index(d)
 	return d
+}
+
+// TestDigestAsTag chooses among images that no tag tells apart, as the message
+// about them says.
+func TestDigestAsTag(t *testing.T) {
+	l := newLayout(t)
+	a, b := l.manifest("linux/amd64"), l.manifest("linux/amd64", plainLayers([]byte{})...)
+	deep, arm := l.manifest("linux/amd64", plainLayers([]byte{}, []byte{})...), l.manifest("linux/arm64")
+	inner := l.json(ociIndex, doc{"schemaVersion": 2, "manifests": []v1.Descriptor{withPlatform(deep, "linux/amd64"), withPlatform(arm, "linux/arm64")}})
+	l.index(withTag(a, "v1"), withTag(b, "v1"), inner)
+	o := OpenOptions{Platform: "linux/amd64"}
+	_, err := Open(Ref{Path: l.path}, o)
+	var hint interface{ Hint() string }
+	if !errors.As(err, &hint) || hint.Hint() != "name one as IMAGE:DIGEST" {
+		t.Fatalf("got %v, want a hint", err)
+	}
+	for _, test := range []struct{ of, want v1.Descriptor }{{a, a}, {b, b}, {deep, deep}, {inner, deep}} {
+		digest := test.of.Digest.String()
+		if test.of.Digest == test.want.Digest && !strings.Contains(err.Error(), digest) {
+			t.Errorf("%v does not name %s", err, digest)
+		}
+		img, err := Open(Ref{Path: l.path, Tag: digest}, o)
+		if err != nil {
+			t.Errorf("%s: %v", digest, err)
+			continue
+		}
+		if img.Digest != test.want.Digest || strings.Contains(img.Tag, ":") {
+			t.Errorf("%s: got %s, tag %q", digest, img.Digest, img.Tag)
+		}
+	}
+	_, err = Open(Ref{Path: l.path, Tag: arm.Digest.String()}, o)
+	wantError(t, err, "no image for platform linux/amd64 (has: linux/arm64)")
+	_, err = Open(Ref{Path: l.path, Tag: digestOf(nil).String()}, o)
+	wantError(t, err, "no tag")
 }
 
 func TestSelection(t *testing.T) {
