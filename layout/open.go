@@ -163,7 +163,7 @@ func locate(ref Ref, o OpenOptions) (*location, error) {
 		err = fmt.Errorf("transport %s is not known", quote(form))
 	}
 	if err != nil {
-		return nil, err
+		return nil, wrongForm(err, form, func(name string) bool { return exists(filepath.Join(path, name)) })
 	}
 	return p, nil
 }

@@ -30,17 +30,26 @@ func isArchive(form string) bool { return strings.HasSuffix(form, "-archive") }
 // isFile says whether a form is a file's, and not a directory's.
 func isFile(form string) bool { return isArchive(form) || form == "nix" }
 
+const formHint = "without a transport, a path is recognised by its content"
+
 func wrongKind(form string, isDir bool) error {
 	if isDir {
-		return &hinted{
-			fmt.Errorf("transport %q reads a file, and this is a directory", form),
-			"without a transport, a path is recognised by its content",
-		}
+		return &hinted{fmt.Errorf("transport %q reads a file, and this is a directory", form), formHint}
 	}
-	return &hinted{
-		fmt.Errorf("transport %q reads a directory, and this is not one", form),
-		"without a transport, a path is recognised by its content",
+	return &hinted{fmt.Errorf("transport %q reads a directory, and this is not one", form), formHint}
+}
+
+// wrongForm adds to err what helps where a path has not what the transport's
+// form is known by.
+func wrongForm(err error, form string, has func(name string) bool) error {
+	marker := map[string]string{
+		"oci": layoutFile, "oci-archive": layoutFile, "docker-archive": dockerFile,
+		"dir": versionFile, "layers": configFile, "bundle": configFile,
+	}[form]
+	if err == nil || marker == "" || has(marker) {
+		return err
 	}
+	return &hinted{err, formHint}
 }
 
 // dirForms are the forms of directories, each with the entries it is known by,
@@ -192,7 +201,7 @@ func placeOf(f content, size int64, form string, o OpenOptions) (*location, erro
 	if form == "oci-archive" {
 		oci, err := openOCI(a, o.Limits)
 		if err != nil {
-			return nil, err
+			return nil, wrongForm(err, form, a.has)
 		}
 		// Docker 25's index.json lists nothing that was saved without a name.
 		if named || len(oci.index.Manifests) > 0 || len(oci.items) == 0 {
@@ -202,7 +211,7 @@ func placeOf(f content, size int64, form string, o OpenOptions) (*location, erro
 	}
 	docker, err := openDocker(a, o.Limits)
 	if err != nil {
-		return nil, err
+		return nil, wrongForm(err, form, a.has)
 	}
 	return &location{form, docker, f}, nil
 }
