@@ -64,7 +64,7 @@ func Export(ctx context.Context, img *Image, dir string, o ExportOptions) (ispec
 	if err != nil && place != dir {
 		err = also(err, removePath(place))
 	}
-	return manifest, spaceError(err)
+	return manifest, destError(err)
 }
 
 // placeFor is where a layout is written: at dir if there is one already, and

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -182,6 +183,18 @@ func fullAndReadOnly(t *testing.T) {
 	var hint interface{ Hint() string }
 	if !errors.Is(err, unix.ENOSPC) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "make room") {
 		t.Errorf("full: got %v", err)
+	}
+	for name, write := range map[string]func(dir string) error{
+		"unpacked": func(dir string) error { return Unpack(t.Context(), large, dir, UnpackOptions{}) },
+		"exported": func(dir string) error { _, err := Export(t.Context(), large, dir, ExportOptions{}); return err },
+	} {
+		err := write(filepath.Join(dir, name))
+		if !errors.Is(err, unix.ENOSPC) || !errors.As(err, &hint) || hint.Hint() != "make room, or name a directory on another disk" {
+			t.Errorf("full: %s: got %v", name, err)
+		}
+	}
+	if left := names(t, dir, "."); !slices.Equal(left, []string{"cache"}) {
+		t.Errorf("full: left %v", left)
 	}
 	if damage, err := s.Verify(t.Context()); err != nil || damage != nil {
 		t.Errorf("full: damage %v, %v", damage, err)

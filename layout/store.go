@@ -204,10 +204,22 @@ func cacheError(err error) error {
 	return &hinted{fmt.Errorf("cache: %w", err), "choose another cache directory with --cache-dir"}
 }
 
-// spaceError adds what can be done about a full disk.
+// spaceError adds what can be done about a full disk that the cache is on.
 func spaceError(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if isFull(err) {
 		return &hinted{err, "make room, or choose a cache directory elsewhere with --cache-dir"}
+	}
+	return err
+}
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// destError adds what can be done where the disk is full that the caller has
+// something written to.
+func destError(err error) error {
+	var own interface{ Hint() string }
+	if isFull(err) && !errors.As(err, &own) {
+		return &hinted{err, "make room, or name a directory on another disk"}
 	}
 	return err
 }

@@ -59,7 +59,7 @@ type UnpackOptions struct {
 // layer is verified. An image that is directories is copied. On failure all
 // that was written is removed.
 func Unpack(ctx context.Context, img *Image, dir string, o UnpackOptions) error {
-	return unpack(ctx, img, dir, o, nil, nil)
+	return destError(unpack(ctx, img, dir, o, nil, nil))
 }
 
 // unpack is Unpack, which starts from b, and is recorded by r, if they aren't
