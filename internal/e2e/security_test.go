@@ -102,6 +102,24 @@ func TestSystemCalls(t *testing.T) {
 	})
 }
 
+// TestPodmanProfile: podman's own profile can be had, though it says two things
+// of some calls, and does what it does in a container.
+func TestPodmanProfile(t *testing.T) {
+	const profile = "/usr/share/containers/seccomp.json" // of Debian's golang-github-containers-common, which podman needs
+	if _, err := os.Stat(profile); err != nil {
+		lacks(t, err.Error())
+	}
+	if !hasImages() {
+		lacks(t, "no busybox to make images of: apt-get install busybox-static")
+	}
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		got := asContainer(t, bwrapDir, []string{"--security-opt", "seccomp=" + profile}, "/probes/syscalls")
+		if !strings.Contains(got.out, "\nkeyctl:-1 95 ") {
+			t.Errorf("status %d\n%s", got.status, got.out)
+		}
+	})
+}
+
 // asAnotherUser are the flags for a user other than root. Without root, runc
 // has no place for one: its user namespace has to have a 0.
 func asAnotherUser(flags ...string) [][]string {

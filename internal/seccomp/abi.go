@@ -126,13 +126,6 @@ func (a *abi) numbers() iter.Seq2[string, uint32] {
 	}
 }
 
-// isCall says whether one of the architectures has a call of the name.
-func isCall(arches []auditArch, name string) bool {
-	return slices.ContainsFunc(arches, func(a auditArch) bool {
-		return strings.HasPrefix(a.low.table, name+" ") || strings.Contains(a.low.table, " "+name+" ") || strings.Contains(a.low.table, "\n"+name+" ")
-	})
-}
-
 // x32Number gives the number of a call of x86_64 for x32: the same with a bit
 // set, but for those whose arguments have another layout. Calls that x32 does
 // not have keep a number that the kernel answers with ENOSYS.

@@ -194,19 +194,12 @@ func madeUp(r *rand.Rand, names []string) *specs.LinuxSeccomp {
 			s.Architectures = append(s.Architectures, a)
 		}
 	}
-	taken := map[string]bool{}
 	for range r.IntN(30) {
 		c := specs.LinuxSyscall{Action: testActions[r.IntN(8)], ErrnoRet: errno()}
 		for range 1 + r.IntN(12) {
 			c.Names = append(c.Names, names[r.IntN(len(names))])
 		}
 		plain := r.IntN(2) == 0
-		if plain { // no name has two of these
-			c.Names = slices.DeleteFunc(c.Names, func(name string) bool { return taken[name] })
-			for _, name := range c.Names {
-				taken[name] = true
-			}
-		}
 		for range max(1, r.IntN(5)) {
 			if plain {
 				break

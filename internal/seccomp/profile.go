@@ -31,7 +31,7 @@ type condition struct {
 	mask, value uint64
 }
 
-func newProfile(s *specs.LinuxSeccomp, known func(name string) bool) (*profile, error) {
+func newProfile(s *specs.LinuxSeccomp) (*profile, error) {
 	p := &profile{rules: make(map[string][]rule, 512)}
 	var faults []error
 	fault := func(field string, err error) {
@@ -55,9 +55,6 @@ func newProfile(s *specs.LinuxSeccomp, known func(name string) bool) (*profile, 
 		rules := split(i, value, conditions)
 		for _, name := range call.Names {
 			if before, ok := p.rules[name]; ok {
-				if known(name) && p.contradict(before, rules) {
-					fault(field, fmt.Errorf("%q has another action already", name))
-				}
 				p.rules[name] = append(slices.Clip(before), rules...)
 			} else {
 				p.rules[name] = rules
@@ -65,14 +62,6 @@ func newProfile(s *specs.LinuxSeccomp, known func(name string) bool) (*profile, 
 		}
 	}
 	return p, errors.Join(faults...)
-}
-
-// contradict says whether there are two rules without conditions and with
-// different actions, of which neither is the default.
-func (p *profile) contradict(before, rules []rule) bool {
-	return slices.ContainsFunc(before, func(b rule) bool {
-		return len(b.conditions)+len(rules[0].conditions) == 0 && b.ret != rules[0].ret && b.ret != p.def && rules[0].ret != p.def
-	})
 }
 
 // split makes a rule of the conditions, or one of each where an argument is
@@ -148,7 +137,7 @@ func (p *profile) resolve(a *abi) (calls []call, last uint32) {
 }
 
 // effective leaves the rules that decide: none that says what the default
-// says, and an unconditional one alone.
+// says, and the first unconditional one alone.
 func (p *profile) effective(rules []rule) []rule {
 	plain := true
 	for i, r := range rules {

@@ -6,8 +6,8 @@
 //   - the architecture of the machine is always one of the filter's, and a
 //     call of one that is not listed kills the thread;
 //   - of rules for one call an unconditional one wins over those with
-//     arguments; a rule whose action is the default one says nothing, and two
-//     unconditional ones that differ are an error;
+//     arguments, and of two the first; a rule whose action is the default one
+//     says nothing;
 //   - conditions of a rule are all to hold, unless two of them look at the same
 //     argument: then each is a rule of its own;
 //   - a call with a number above every one that the profile names gives
@@ -40,7 +40,7 @@ const InstructionSize = 8
 // such a call with ENOSYS.
 func Compile(s *specs.LinuxSeccomp, native specs.Arch) (program []byte, flags uint32, err error) {
 	arches, err := family(native, s.Architectures)
-	p, perr := newProfile(s, func(name string) bool { return isCall(arches, name) })
+	p, perr := newProfile(s)
 	flags, ferr := filterFlags(s.Flags)
 	if err := errors.Join(err, perr, ferr); err != nil {
 		return nil, 0, err
