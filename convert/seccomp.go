@@ -13,7 +13,8 @@ import (
 )
 
 // Seccomp chooses the system calls that the command may make. The zero value
-// is docker's default profile.
+// is docker's default profile, with podman's answer to those who ask for the
+// kernel's audit and may not write to it.
 type Seccomp struct {
 	Unconfined bool   // any
 	Name       string // where Profile comes from, for messages
@@ -43,14 +44,39 @@ func (c *conversion) seccomp() {
 	c.res.Origin["linux.seccomp"] = from
 }
 
-// defaultSeccomp is docker's.
+// defaultSeccomp is docker's, with auditRules for its rule of netlink.
 func defaultSeccomp() (*seccompProfile, error) {
 	d := seccomp.DefaultProfile()
 	p := &seccompProfile{LinuxSeccomp: d.LinuxSeccomp, ArchMap: d.ArchMap}
 	for _, s := range d.Syscalls {
+		if slices.Equal(s.Names, []string{"socket"}) && slices.Equal(s.Args, netlink) {
+			p.Syscalls = append(p.Syscalls, auditRules(*s)...)
+			continue
+		}
 		p.Syscalls = append(p.Syscalls, seccompRule{Syscall: *s})
 	}
 	return p, nil
+}
+
+// netlink is the condition of docker's rule, AF_NETLINK.
+var netlink = []specs.LinuxSeccompArg{{Index: 0, Value: 16, Op: specs.OpEqualTo}}
+
+// auditRules are the rules for netlink sockets, made of docker's, which allows
+// them all. docker gives CAP_AUDIT_WRITE and podman does not; without it a
+// message to NETLINK_AUDIT fails with EPERM, and sshd, login and sudo, run by
+// real root, take that for an error that ends the session. EINVAL is what a
+// kernel without audit gives, and is podman's answer. No two of the rules hold at once:
+// libseccomp has an order of its own.
+func auditRules(allow seccomp.Syscall) []seccompRule {
+	may := &seccomp.Filter{Caps: []string{"CAP_AUDIT_WRITE"}}
+	const netlinkAudit = 9
+	all, other, audit := allow, allow, allow
+	all.Includes, other.Excludes, audit.Excludes = may, may, may
+	other.Args = append(slices.Clone(netlink), specs.LinuxSeccompArg{Index: 2, Value: netlinkAudit, Op: specs.OpNotEqual})
+	audit.Args = append(slices.Clone(netlink), specs.LinuxSeccompArg{Index: 2, Value: netlinkAudit, Op: specs.OpEqualTo})
+	errno := uint(22) // EINVAL
+	audit.Action, audit.ErrnoRet = specs.ActErrno, &errno
+	return []seccompRule{{Syscall: all}, {Syscall: other}, {Syscall: audit}}
 }
 
 // resolve leaves the rules whose conditions are met.

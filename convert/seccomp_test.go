@@ -76,6 +76,29 @@ func TestSeccompProfile(t *testing.T) {
 	}
 }
 
+// TestAuditSockets: docker's rule of netlink sockets is whole with the
+// capability, and divided without it.
+func TestAuditSockets(t *testing.T) {
+	for _, tt := range []struct {
+		o    Options
+		want []int // conditions of the rules
+	}{{Options{}, []int{2, 2}}, {Options{CapAdd: []string{"audit_write"}}, []int{1}}} {
+		s, err := specOf(t, Host{}, tt.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int
+		for _, c := range s.Linux.Seccomp.Syscalls {
+			if len(c.Args) > 0 && c.Args[0] == netlink[0] && slices.Contains(c.Names, "socket") {
+				got = append(got, len(c.Args))
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: rules with %d conditions, want %d", tt.o, got, tt.want)
+		}
+	}
+}
+
 func TestSeccompProfileFaults(t *testing.T) {
 	for doc, want := range map[string]string{
 		``:   "EOF",

@@ -87,6 +87,7 @@ func TestSystemCalls(t *testing.T) {
 				{"--cap-add", "sys_admin"},
 				{"--cap-add=ALL"},
 				{"--cap-drop=ALL"},
+				{"--cap-add=audit_write"},
 				{"--security-opt", "seccomp=unconfined"},
 			}...) {
 				got := asContainer(t, bwrapDir, flags, probe)
@@ -114,8 +115,27 @@ func TestPodmanProfile(t *testing.T) {
 	}
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		got := asContainer(t, bwrapDir, []string{"--security-opt", "seccomp=" + profile}, "/probes/syscalls")
-		if !strings.Contains(got.out, "\nkeyctl:-1 95 ") {
+		if !strings.Contains(got.out, "\nkeyctl:-1 95 ") || !strings.Contains(got.out, "\nsocket:16:3:9 22 ") {
 			t.Errorf("status %d\n%s", got.status, got.out)
+		}
+	})
+}
+
+// TestAudit: who may not write to the kernel's audit is told that there is none,
+// as by podman: sshd, login and sudo end a session that they can't report.
+func TestAudit(t *testing.T) {
+	if !hasImages() {
+		lacks(t, "no busybox to make images of: apt-get install busybox-static")
+	}
+	eachBwrap(t, func(t *testing.T, bwrapDir string) {
+		for _, tt := range []struct{ flag, want string }{
+			{"--cap-add=kill", "socket:16:3:9 22 "},
+			{"--cap-add=audit_write", "socket:16:3:9 0 "},
+		} {
+			got := asContainer(t, bwrapDir, []string{tt.flag}, "/probes/syscalls", "socket:16:3:9", "socket:16:3:0")
+			if !strings.HasPrefix(got.out, tt.want) || !strings.Contains(got.out, "\nsocket:16:3:0 0 ") {
+				t.Errorf("%s: %v", tt.flag, got)
+			}
 		}
 	})
 }

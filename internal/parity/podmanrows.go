@@ -35,7 +35,7 @@ var podmanRows = [...]Row{
 	},
 	{
 		Name: "seccomp profile", Field: "linux.seccomp.defaultAction", Engines: []string{"podman", "buildah"},
-		Why:   "the Spec has docker's profile, podman and buildah have their own: each lets some calls through that the other refuses, and what neither knows is EPERM here, ENOSYS there",
+		Why:   "the Spec has docker's profile, with podman's answer about audit, podman and buildah have their own: each lets some calls through that the other refuses, and what neither knows is EPERM here, ENOSYS there",
 		match: otherProfile,
 	},
 	{

@@ -22,7 +22,7 @@ var usual = []string{
 	"getpid", "unshare:0x10000000", "setns:-1", "mount:1:1:1:0:1", "umount2:1:99", "pivot_root:1:1", "chroot:1", "clone:0x20200",
 	"clone3:1:0", "keyctl:-1", "add_key:1:1:1:1", "request_key:1:1:1", "bpf:9999:1:1", "perf_event_open:1", "ptrace:-1:-1",
 	"process_vm_readv:-1:1:1:1:1", "personality:0xffffffff", "personality:0x40000", "personality:0x20001", "socket:1:99", "socket:2:99",
-	"socket:16:99", "socket:17:99", "socket:38:99", "socket:40:99", "userfaultfd:-1", "fanotify_init:-1",
+	"socket:16:99", "socket:16:3:9", "socket:17:99", "socket:38:99", "socket:40:99", "userfaultfd:-1", "fanotify_init:-1",
 	"reboot:0", "init_module:1", "kexec_load:0:99:1:-1", "swapon:1", "settimeofday:1:1", "sethostname:1:999", "syslog:99",
 	"name_to_handle_at:-1:1:1:1", "open_by_handle_at:-1:1", "mbind:1:1:99", "get_mempolicy:1:1:1:1:99", "kcmp:-1:-1:99",
 	"memfd_create:1:99", "seccomp:99:1:1", "prctl:9999:1", "semget:1:-1", "setuid:-1", "getrandom:1:1:99", "quotactl:1:1", "999",
