@@ -141,7 +141,7 @@ func FuzzBlob(f *testing.F) {
 		img := imageOf(t, layer, layer, layer)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		streams := newAhead(ctx, img.Layers, Limits{}.withDefaults(), newMeter(nil, img.Layers, 1), -1)
+		streams := newAhead(ctx, img.Layers, Limits{}.withDefaults(), newMeter(nil, Unpacking, img.Layers, 1), -1)
 		defer streams.close()
 		for range img.Layers {
 			s, serr := streams.stream()
