@@ -132,6 +132,10 @@ type Host struct {
 	// or binds.
 	Devices map[string]Node
 
+	// IDMapped says why a bind can't have its IDMap (see IDMapped), nil where it
+	// can. Where the function is nil, none can.
+	IDMapped func(bwrap.Bind) error
+
 	// Dir opens a view of a host directory that is bound into the container,
 	// so that destinations below it can be resolved.
 	Dir func(path string) (fs.ReadLinkFS, error)

@@ -110,12 +110,7 @@ func (g *gapFinder) mountOptions(m specs.Mount) {
 	if p := strings.TrimPrefix(w.propagation, "r"); p == "shared" || p == "unbindable" {
 		g.lacks(field, fmt.Sprintf("%q: every mount is private to the sandbox or receives the host's", w.propagation))
 	}
-	left := slices.DeleteFunc(w.ignored, func(o string) bool { return o == "idmap" || o == "ridmap" })
-	if len(left) < len(w.ignored) && len(m.UIDMappings)+len(m.GIDMappings) == 0 { // those are gaps themselves
-		g.gaps = append(g.gaps, Gap{
-			Field: field, Effect: Lacks, Reason: "idmap: id-mapped mounts are " + notYet + ", and the files keep their owners", Remedy: "with -v, U gives them to the command's user",
-		})
-	}
+	left := w.ignored
 	switch m.Type {
 	case "tmpfs", "devpts":
 	case "overlay":

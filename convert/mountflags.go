@@ -100,7 +100,7 @@ func (c *conversion) volume(v Volume, dst, flag string) (specs.Mount, error) {
 	case w.overlaid != (Overlaid{}):
 		err = &hinted{errors.New("upperdir and workdir are of an overlay"), "add O"}
 	case w.idmap:
-		m.Options = append(m.Options, "idmap") // a gap
+		m.Options = append(m.Options, w.ids)
 	}
 	if err == nil && w.chown {
 		c.res.Chown = append(c.res.Chown, v.Source)
@@ -129,6 +129,7 @@ type volumeWish struct {
 	options  []string // of the mount: podman's defaults, and what was asked for
 	overlay  bool
 	idmap    bool     // the files are to have the owners that a map gives them
+	ids      string   // that option as it is
 	chown    bool     // the source is to be the command's user's
 	overlaid Overlaid // where its writes are to be kept
 }
@@ -156,10 +157,10 @@ func (c *conversion) volumeOptions(v Volume, flag string) (w volumeWish, err err
 		case strings.HasPrefix(o, "workdir="):
 			w.overlaid.Work = strings.TrimPrefix(o, "workdir=")
 		case o == "idmap" || strings.HasPrefix(o, "idmap="):
-			w.idmap = true
+			w.idmap, w.ids = true, o
 		case o == "" || o == "nocopy" || o == "copy" && v.Source == "": // of a volume: it is always seeded
 		default:
-			return w, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, O, upperdir=DIR, workdir=DIR, U, z, Z", o)
+			return w, fmt.Errorf("option %q is none of ro, rw, exec, noexec, suid, nosuid, dev, nodev, bind, rbind, [r]private, [r]slave, [r]shared, O, upperdir=DIR, workdir=DIR, idmap[=IDS], U, z, Z", o)
 		}
 	}
 	w.options = slices.DeleteFunc(chosen[:], func(o string) bool { return o == "" })

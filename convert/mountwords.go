@@ -17,6 +17,7 @@ type mountWords struct {
 	propagation string   // "private", "slave", "shared", "unbindable", with an r in front where it is so; "" where none is given
 	data        []string // the rest, in order
 	ignored     []string // words of mount(8)'s that can't be had
+	idmap, ids  string   // "idmap" or "ridmap", and the map as crun has it behind the "="
 }
 
 // attrWords turn attributes on and off. A runtime leaves devices working where
@@ -37,7 +38,7 @@ var attrWords = map[string]struct{ set, clear bwrap.Attr }{
 var defaultWords = [...]string{"defaults", "nosuid", "suid", "async", "silent", "loud", "nolazytime", "noiversion", "nomand", "tmpcopyup"}
 
 // otherWords are mount(8)'s as well, and not applied.
-var otherWords = [...]string{"sync", "dirsync", "lazytime", "iversion", "mand", "remount", "idmap", "ridmap"}
+var otherWords = [...]string{"sync", "dirsync", "lazytime", "iversion", "mand", "remount"}
 
 func parseWords(options []string) mountWords {
 	var w mountWords
@@ -47,7 +48,10 @@ func parseWords(options []string) mountWords {
 			plain = r // for what is mounted below as well, which ours always are
 		}
 		change, known := attrWords[plain]
+		word, ids, _ := strings.Cut(o, "=")
 		switch {
+		case word == "idmap" || word == "ridmap":
+			w.idmap, w.ids = word, ids
 		case known:
 			w.attr = w.attr&^change.clear | change.set
 			w.nodev = plain == "nodev" || w.nodev && plain != "dev"

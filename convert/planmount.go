@@ -25,6 +25,10 @@ func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 	if r := p.view.region(at.Name); r.kind == regionKernel && m.Type != "cgroup" && m.Type != "devpts" {
 		return fmt.Errorf("%q lies in %s, which the kernel fills", m.Destination, r.at)
 	}
+	words := parseWords(m.Options)
+	if !isBindMount(m) && wantsIDMap(m, words) {
+		p.noIDMap(m, "only a bind can be id-mapped")
+	}
 	switch m.Type {
 	case "proc", "sysfs", "devpts", "mqueue", "cgroup":
 		return p.kernelMount(m, at, why)
@@ -36,7 +40,7 @@ func (p *planner) mount(m specs.Mount, at inroot.Path) error {
 	case "overlay":
 		return p.overlayMount(m, at, why)
 	case "bind", "none", "":
-		if m.Source == "/sys" && m.Destination == "/sys" {
+		if m.Source == "/sys" && m.Destination == "/sys" && !wantsIDMap(m, words) {
 			return p.sysMount(m, at, why)
 		}
 		return p.bindMount(m, at, why)
@@ -144,6 +148,9 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 	b := bwrap.Bind{Src: path.Clean(m.Source), Dst: at.Name, ReadOnly: w.readOnly, Attr: w.attr}
 	// A device node is bound to be used.
 	b.Devices = mode&fs.ModeDevice != 0 && !w.nodev
+	if err := p.idMapped(m, w, &b); err != nil {
+		return err
+	}
 	r.step = p.add(b, why)
 	p.view.mount(r)
 	return nil

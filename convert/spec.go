@@ -48,6 +48,7 @@ func Spec(img ispec.Image, root Rootfs, host Host, o Options) (*Result, error) {
 
 	c.defaultEnv(env, user)
 	c.surroundings(user)
+	c.idMaps()
 	if err := errors.Join(c.faults...); err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ func fuzzHost(uid int) Host {
 		Files: map[string][]byte{"/etc/hosts": []byte("127.0.0.1 localhost\n"), "/etc/resolv.conf": []byte("nameserver 1.1.1.1\n"), "/etc/hostname": []byte("h\n")},
 		Paths: map[string]fs.FileMode{"/sys": fs.ModeDir, "/proc/kcore": 0o400, "/dev/null": fs.ModeDevice},
 		Dir:   func(string) (fs.ReadLinkFS, error) { return fstest.MapFS{}, nil },
+
+		IDMapped: func(bwrap.Bind) error { return nil },
 	}
 }
 
@@ -71,6 +73,7 @@ func FuzzBundle(f *testing.F) {
 		`{"process":{"args":["x"],"cwd":"/d"},"root":{"path":"rootfs","readonly":true},"mounts":[{"destination":"/proc","type":"proc"},{"destination":"/l/x","type":"tmpfs","options":["mode=700"]}],"linux":{"maskedPaths":["/proc/kcore"],"readonlyPaths":["/d"]}}`,
 		`{"process":{"args":["x"],"cwd":"../..","env":["A"],"user":{"uid":4294967295},"capabilities":{"bounding":["CAP_X"]},"rlimits":[{"type":"X"}]},"root":{},"mounts":[{"destination":"","type":"bind","source":"/x","options":["rbind","ro"]}],"linux":{}}`,
 		`{"process":{},"root":{},"linux":{"namespaces":[{"type":"pid"},{"type":"user"}],"uidMappings":[{"size":1}],"seccomp":{"defaultAction":"SCMP_ACT_ERRNO"},"rootfsPropagation":"shared"},"hooks":{"prestart":[{"path":"/x"}]}}`,
+		`{"process":{"args":["x"],"cwd":"/"},"root":{},"mounts":[{"destination":"/d","type":"bind","source":"/sys","options":["rbind","idmap=uids=0-1-10#@10-11-10;gids=0-100-10"]},{"destination":"/f","type":"bind","source":"/proc/kcore","options":["ridmap"],"uidMappings":[{"size":1}],"gidMappings":[{"size":1}]}],"linux":{"namespaces":[{"type":"pid"},{"type":"user"}],"uidMappings":[{"size":100}]}}`,
 	} {
 		f.Add([]byte(text), uint8(0))
 		f.Add([]byte(text), uint8(255))

@@ -31,6 +31,9 @@ type Entry struct {
 	// Before are namespaces of BeforeKinds to enter before the new one is made,
 	// whose root may not.
 	Before []bwrap.Join
+
+	// Trees are made before and found again in Inside: nobody can in there.
+	Trees []*Tree
 }
 
 // Entered is this program in its new user namespace. It comes up while the
@@ -83,7 +86,7 @@ func (e Entry) Enter() (*Entered, error) {
 		return nil, err
 	}
 	child.release = release
-	go child.run(e.Args, r)
+	go child.run(e, r)
 	return child, nil
 }
 
@@ -152,13 +155,14 @@ const procsVariable = "GOMAXPROCS"
 // run starts the child and what writes its maps, and waits for the child's
 // end. Its thread lives as long as the child, whose parent-death signal comes
 // when that thread ends.
-func (c *Entered) run(args []string, release *os.File) {
+func (c *Entered) run(e Entry, release *os.File) {
 	runtime.LockOSThread() // and never unlocked
 	err := join(c.before)
 	if err == nil {
-		err = c.fork(args, release)
+		err = c.fork(e, release)
 	}
 	release.Close()
+	closeTrees(e.Trees)
 	for _, w := range c.writers {
 		if err == nil {
 			err = w.start(c.pid)
@@ -172,7 +176,11 @@ func (c *Entered) run(args []string, release *os.File) {
 
 // fork gives the child the capabilities as ambient ones: exec would take the
 // others while no id is mapped.
-func (c *Entered) fork(args []string, release *os.File) error {
+func (c *Entered) fork(e Entry, release *os.File) error {
+	trees, err := treesWord(e.Trees, 4)
+	if err != nil {
+		return err
+	}
 	argv := []string{"oci2bwrap", enterWord, "3", strconv.Itoa(os.Getpid()), c.joinedWord()}
 	env := os.Environ()
 	if _, set := os.LookupEnv(procsVariable); set {
@@ -181,9 +189,10 @@ func (c *Entered) fork(args []string, release *os.File) error {
 		argv = append(argv, strconv.Itoa(runtime.GOMAXPROCS(0)))
 		env = append(env, procsVariable+"=1")
 	}
+	argv = append(append(argv, trees), e.Args...)
+	files := append([]uintptr{0, 1, 2, release.Fd()}, treeFiles(e.Trees)...)
 	if len(c.order) > 0 {
-		var err error
-		if c.pid, err = c.forkJoined(append(argv, args...), env, release); err == nil {
+		if c.pid, err = c.forkJoined(argv, env, files); err == nil {
 			c.pidfd, err = unix.PidfdOpen(c.pid, 0)
 		}
 		return err
@@ -192,8 +201,8 @@ func (c *Entered) fork(args []string, release *os.File) error {
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, Setsid: true, Pdeathsig: syscall.SIGKILL,
 		AmbientCaps: knownCaps(), PidFD: &c.pidfd,
 	}
-	pid, err := syscall.ForkExec("/proc/self/exe", append(argv, args...), &syscall.ProcAttr{
-		Env: env, Files: []uintptr{0, 1, 2, release.Fd()}, Sys: attr,
+	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
+		Env: env, Files: files, Sys: attr,
 	})
 	if err != nil {
 		return &Error{Msg: "new user namespace", Err: err, Remedy: namespaceRemedy("/proc", err)}

@@ -20,6 +20,8 @@ type Inside struct {
 	UID, GID int
 	LeftOut  bool
 
+	Trees []*Tree // of the Entry
+
 	joined     int // of EnterKinds and BeforeKinds, a bit each
 	fd, parent int
 	procs      int // threads to run from then on; 0 for no other number
@@ -28,7 +30,7 @@ type Inside struct {
 // entered is where Enter has brought this process. It gives the program's
 // arguments, its name included.
 func entered(args []string) ([]string, *Inside, error) {
-	if len(args) < 4 {
+	if len(args) < 5 {
 		return nil, nil, errors.New("started by hand")
 	}
 	var i Inside
@@ -41,7 +43,11 @@ func entered(args []string) ([]string, *Inside, error) {
 	if i.procs > 0 {
 		os.Unsetenv(procsVariable)
 	}
-	return append([]string{"oci2bwrap"}, args[4:]...), &i, nil
+	var err error
+	if i.Trees, err = readTrees(args[4]); err != nil {
+		return nil, nil, err
+	}
+	return append([]string{"oci2bwrap"}, args[5:]...), &i, nil
 }
 
 // Joined says which of EnterKinds and BeforeKinds has been joined by its path.

@@ -37,7 +37,7 @@ func (c *Entered) joinEntry(joins []bwrap.Join) error {
 }
 
 // forkJoined is fork for namespaces that are there.
-func (c *Entered) forkJoined(argv, env []string, release *os.File) (int, error) {
+func (c *Entered) forkJoined(argv, env []string, files []uintptr) (int, error) {
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return 0, err
@@ -46,7 +46,7 @@ func (c *Entered) forkJoined(argv, env []string, release *os.File) (int, error) 
 	caps := knownCaps()
 	j := joining{
 		alone: true, mounts: joined(c.order, "user") != nil, argv: argv, env: env, lastCap: len(caps) - 1,
-		files: []uintptr{0, 1, 2, release.Fd(), self.Fd()}, self: 4,
+		files: append(files, self.Fd()), self: len(files),
 	}
 	for i, f := range c.namespaces {
 		defer f.Close()

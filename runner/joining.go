@@ -83,6 +83,9 @@ func (j *joining) start() (int, error) {
 		f.enter[i] = e
 		f.user = f.user || e.flags&unix.CLONE_NEWUSER != 0
 	}
+	if len(j.files) > minFD {
+		return 0, fmt.Errorf("%d descriptors to pass on", len(j.files))
+	}
 	for i, fd := range j.files {
 		// CLOEXEC is cleared by giving it its number.
 		dup, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, minFD)

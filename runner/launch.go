@@ -221,7 +221,7 @@ func (l *launch) enterStage() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("stage: new mount namespace: %w", err)
 	}
-	handed, err := mountStage(l.Command.Stage, l.Mapped, true)
+	handed, err := mountStage(l.Command.Stage, l.Mapped, true, l.Trees)
 	if err == nil && handed >= 0 {
 		file := os.NewFile(uintptr(handed), "handed")
 		l.files = append(l.files, file)

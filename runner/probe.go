@@ -178,7 +178,7 @@ func (p Prober) try(op bwrap.Op, fuse string) error {
 				done <- err
 				return
 			}
-			_, err := mountStage(s, p.Mapped, true)
+			_, err := mountStage(s, p.Mapped, true, nil)
 			done <- err
 		}()
 		return <-done

@@ -29,6 +29,10 @@ type Config struct {
 	// process id; to be set where there are such hooks.
 	State func(pid int) ([]byte, error)
 
+	// Trees are what the plan's binds with an IDMap show, each for one of them
+	// and for one sandbox. A stage of Real's alone takes them.
+	Trees []*Tree
+
 	Pasta *Pasta // connects the sandbox's network; nil for none
 
 	// The command's own; nil is /dev/null. What is no terminal and could not

@@ -15,8 +15,9 @@ import (
 // mountStage makes what the stage describes in the mount namespace of the
 // calling thread, which must be a private one; thread says that this ends with
 // the thread, and else with the process. handed is a descriptor of the
-// mounts that are handed to the init, -1 for none.
-func mountStage(s *bwrap.Stage, userNamespace, thread bool) (handed int, err error) {
+// mounts that are handed to the init, -1 for none. trees are those of the binds
+// with an IDMap.
+func mountStage(s *bwrap.Stage, userNamespace, thread bool, trees []*Tree) (handed int, err error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return -1, fmt.Errorf("stage: make / a slave: %w", err)
 	}
@@ -25,7 +26,7 @@ func mountStage(s *bwrap.Stage, userNamespace, thread bool) (handed int, err err
 	}
 	old := unix.Umask(0)
 	defer unix.Umask(old)
-	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace, thread: thread, fuse: s.FuseOverlay, handed: s.Handed}
+	m := stageMounter{dir: s.Dir, root: s.Root(), userNamespace: userNamespace, thread: thread, fuse: s.FuseOverlay, handed: s.Handed, trees: trees}
 	if err := os.Mkdir(m.root, 0o755); err != nil {
 		return -1, fmt.Errorf("stage: %w", err)
 	}
@@ -68,7 +69,8 @@ type stageMounter struct {
 	fuse          string // fuse-overlayfs, "" where there is none
 	handed        string // see bwrap.Stage
 	handedRoot    string // where that is mounted until it is handed on
-	n             int    // of files and layers made so far
+	trees         []*Tree
+	n             int // of files and layers made so far
 }
 
 func (m *stageMounter) do(op bwrap.Op) error {

@@ -15,7 +15,7 @@ func (m *stageMounter) bind(o bwrap.Bind) error {
 	if o.Attr&bwrap.Single != 0 {
 		recursive = 0
 	}
-	tree, err := unix.OpenTree(unix.AT_FDCWD, o.Src, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)
+	tree, err := m.tree(o, recursive)
 	if err != nil {
 		if err == unix.EINVAL && recursive == 0 {
 			// The kernel keeps a user namespace from looking below the mounts

@@ -13,7 +13,7 @@ func (spec *stageSpec) mount() error {
 		if err != nil {
 			return err
 		}
-		handed, err := mountStage(s, true, false)
+		handed, err := mountStage(s, true, false, nil)
 		if err != nil {
 			return err
 		}

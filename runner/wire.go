@@ -92,6 +92,9 @@ func wireOps(ops []bwrap.Op) ([]wireOp, error) {
 		w := wireOp{Dst: exact(op.Dest())}
 		switch o := op.(type) {
 		case bwrap.Bind:
+			if o.IDMap != nil {
+				return nil, fmt.Errorf("%s: only real root's stage has id-mapped mounts", o.Dst)
+			}
 			w.Kind, w.Src, w.ReadOnly, w.Devices, w.Attr = "bind", exact(o.Src), o.ReadOnly, o.Devices, o.Attr
 		case bwrap.Tmpfs:
 			w.Kind, w.Mode, w.Size, w.UID, w.GID = "tmpfs", o.Mode, o.Size, o.UID, o.GID

@@ -42,14 +42,19 @@ func bundleResult(img *layout.Image, f *containerFlags, command []string) (*conv
 	if err != nil {
 		return nil, err
 	}
-	for i, m := range s.Mounts {
-		// runtime-spec: the source of a bind may be relative to the bundle.
+	absoluteSources(s.Mounts, dir)
+	return res, nil
+}
+
+// absoluteSources follows the runtime-spec: the source of a bind may be relative
+// to the bundle.
+func absoluteSources(mounts []specs.Mount, dir string) {
+	for i, m := range mounts {
 		bind := m.Type == "bind" || m.Type == "none" || m.Type == ""
 		if bind && m.Source != "" && !filepath.IsAbs(m.Source) {
-			s.Mounts[i].Source = filepath.Join(dir, m.Source)
+			mounts[i].Source = filepath.Join(dir, m.Source)
 		}
 	}
-	return res, nil
 }
 
 // bundleDir is the bundle's directory, absolute.

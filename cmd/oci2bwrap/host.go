@@ -67,6 +67,9 @@ func lookAt(h *convert.Host, s *specs.Spec, who string) error {
 		nodes = append(nodes, d.Path)
 	}
 	for _, p := range paths {
+		if _, known := h.Paths[p]; known {
+			continue
+		}
 		info, err := os.Stat(p)
 		switch {
 		case err == nil:

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -22,6 +23,7 @@ type bundleSpaces struct {
 	joins  []bwrap.Join
 	ids    *runner.IDMap
 	before []bwrap.Join
+	mapped []bwrap.Bind // mounts with ids of their own, which real root makes before it enters any
 }
 
 // spacesOf reads them. That config.json is right is seen later.
@@ -31,7 +33,8 @@ func spacesOf(a imageArgs, limits layout.Limits) (b bundleSpaces) {
 		return b
 	}
 	var config struct {
-		Linux struct {
+		Mounts []specs.Mount `json:"mounts"`
+		Linux  struct {
 			Namespaces []specs.LinuxNamespace `json:"namespaces"`
 			UIDs       []specs.LinuxIDMapping `json:"uidMappings"`
 			GIDs       []specs.LinuxIDMapping `json:"gidMappings"`
@@ -53,6 +56,14 @@ func spacesOf(a imageArgs, limits layout.Limits) (b bundleSpaces) {
 			b.ids = &runner.IDMap{UIDs: kernelMappings(config.Linux.UIDs), GIDs: kernelMappings(config.Linux.GIDs)}
 		}
 	}
+	dir, err := filepath.Abs(ref.Path)
+	if err != nil {
+		return b
+	}
+	absoluteSources(config.Mounts, dir)
+	b.mapped = convert.IDMapped(&specs.Spec{
+		Mounts: config.Mounts, Linux: &specs.Linux{Namespaces: config.Linux.Namespaces, UIDMappings: config.Linux.UIDs, GIDMappings: config.Linux.GIDs},
+	})
 	return b
 }
 

@@ -120,7 +120,7 @@ func (r *parityRun) runProbe(ctx context.Context, out, stderr io.Writer) (int, e
 		}()
 	}
 	sandbox, err := runner.Create(ctx, runner.Config{
-		Bwrap: r.bwrap, Command: r.command, Real: r.standing.root, Mapped: r.standing.confined, Private: r.features.Stage, Self: true,
+		Bwrap: r.bwrap, Command: r.command, Real: r.standing.root, Mapped: r.standing.confined, Private: r.features.Stage, Self: true, Trees: r.trees,
 		Stdin: null, Stdout: ends[0], Stderr: ends[1],
 	})
 	if err != nil {

@@ -117,13 +117,17 @@ func (t planPrinter) idMaps() []idLine {
 		label string
 		maps  []bwrap.IDMapping
 	}{{"uids", uids}, {"gids", gids}} {
-		words := make([]string, len(kind.maps))
-		for i, m := range kind.maps {
-			words[i] = idRange(m.Inside, m.Size) + "=" + idRange(m.Outside, m.Size)
-		}
-		lines = append(lines, idLine{kind.label, strings.Join(words, " ")})
+		lines = append(lines, idLine{kind.label, idRanges(kind.maps)})
 	}
 	return lines
+}
+
+func idRanges(maps []bwrap.IDMapping) string {
+	words := make([]string, len(maps))
+	for i, m := range maps {
+		words[i] = idRange(m.Inside, m.Size) + "=" + idRange(m.Outside, m.Size)
+	}
+	return strings.Join(words, " ")
 }
 
 func idRange(first, size uint32) string {

@@ -66,7 +66,7 @@ func inside(name, dir string) bool {
 func (t planPrinter) describe(op bwrap.Op) string {
 	switch o := op.(type) {
 	case bwrap.Bind:
-		return t.source(o.Src) + map[bool]string{true: ", read-only"}[o.ReadOnly]
+		return t.source(o.Src) + map[bool]string{true: ", read-only"}[o.ReadOnly] + idMapWords(o.IDMap)
 	case bwrap.Tmpfs:
 		text := fmt.Sprintf("empty, mode %04o", bwrap.UnixMode(o.Mode))
 		if o.UID != 0 || o.GID != 0 {

@@ -149,7 +149,7 @@ func (s *session) create(ctx context.Context, std stdio, a imageArgs) (*runner.S
 		return nil, err
 	}
 	sandbox, err := runner.Create(ctx, runner.Config{
-		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage, Pasta: connection, State: life.inside(),
+		Bwrap: s.bwrap, Command: s.command, Real: s.standing.root, Mapped: s.standing.confined, Private: s.features.Stage, Pasta: connection, State: life.inside(), Trees: s.trees,
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 	})
 	if err != nil {

@@ -37,6 +37,7 @@ type session struct {
 	script    bool          // the plan is for a script, which has no stage
 	commanded bool          // the command is the caller's, not the image's
 	storeNote *convert.Note // about the store, where there is something to say
+	trees     []*runner.Tree
 	host      convert.Host
 	result    *convert.Result
 
@@ -190,6 +191,7 @@ func (s *session) convert(command []string) error {
 	s.host.Joined = joinedPaths(s.inside, s.result.Spec)
 	s.singleNote()
 	s.rootNote()
+	s.mapIDs()
 	return lookAt(&s.host, s.result.Spec, s.outsideIDs())
 }
 

@@ -167,7 +167,7 @@ func (f *usernsFlags) enter(std stdio, bundle bundleSpaces, cacheDir string, tty
 		return nil
 	}
 	if len(bundle.joins) > 0 {
-		return enter(std, runner.Entry{Join: bundle.joins}, tty)
+		return enter(std, runner.Entry{Join: bundle.joins, Trees: openTrees(bundle.mapped)}, tty)
 	}
 	m, err := f.entry()
 	if err == nil {
@@ -187,7 +187,7 @@ func (f *usernsFlags) enter(std stdio, bundle bundleSpaces, cacheDir string, tty
 			}
 		}
 	}
-	e := runner.Entry{Map: *m, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0}
+	e := runner.Entry{Map: *m, Path: os.Getenv("PATH"), Direct: os.Geteuid() == 0, Trees: openTrees(bundle.mapped)}
 	if m == bundle.ids && capable(unix.CAP_SYS_ADMIN) {
 		e.Before = bundle.before
 	}

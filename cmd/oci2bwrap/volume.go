@@ -170,7 +170,10 @@ func (m *mountDoc) set(key, value string, hasValue bool) error {
 	case "U", "chown":
 		return either("U", "")
 	case "idmap":
-		m.words = append(m.words, "idmap")
+		if yes || no {
+			return either("idmap", "")
+		}
+		m.words = append(m.words, key+"="+value)
 	case "tmpfs-size", "tmpfs-mode":
 		m.words = append(m.words, strings.TrimPrefix(key, "tmpfs-")+"="+value)
 	case "upperdir", "workdir":

@@ -27,6 +27,7 @@ type stepJSON struct {
 	ReadOnly  bool     `json:"readOnly,omitempty"`
 	Options   []string `json:"options,omitempty"` // of the mount, then of the file system
 	Devices   bool     `json:"devices,omitempty"`
+	IDMap     *IDMap   `json:"idMap,omitempty"`
 	OriginTag string   `json:"why,omitempty"`
 }
 
@@ -36,6 +37,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	switch o := s.Op.(type) {
 	case Bind:
 		j.Src, j.ReadOnly, j.Devices, j.Options = o.Src, o.ReadOnly, o.Devices, o.Attr.Words()
+		j.IDMap = o.IDMap
 	case Tmpfs:
 		j.Mode, j.Size, j.UID, j.GID = octal(o.Mode), o.Size, o.UID, o.GID
 		j.Options = append(o.Attr.Words(), o.Data...)

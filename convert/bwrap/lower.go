@@ -129,7 +129,14 @@ func (l *lowering) namespaces(p *Plan) {
 func (l *lowering) step(op Op) error {
 	switch o := op.(type) {
 	case Bind:
-		l.add(bindOption(o), o.Src, o.Dst)
+		if o.IDMap == nil {
+			l.add(bindOption(o), o.Src, o.Dst)
+			return nil
+		}
+		if !l.Reading {
+			return fmt.Errorf("%s: bubblewrap can't map the ids of a mount, and what is mounted there before or around it is bubblewrap's", o.Dst)
+		}
+		l.add(bindOption(o), "<id-mapped>"+o.Src, o.Dst)
 	case Tmpfs:
 		l.tmpfs(o)
 	case Overlay:

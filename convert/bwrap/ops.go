@@ -20,6 +20,18 @@ type Bind struct {
 	ReadOnly bool // with everything mounted below it
 	Devices  bool // device nodes below it work, as with Device
 	Attr     Attr
+	IDMap    *IDMap // nil for the owners that the files have
+}
+
+// IDMap says as whose a bind shows its files: the ids of the file system, Inside,
+// as those from Outside on, of the user namespace that bubblewrap is started from
+// at first. All others are nobody's, and can't be given to a file. Only a stage
+// can have it, whose runner is handed the mount.
+type IDMap struct {
+	UIDs      []IDMapping `json:"uids,omitempty"`
+	GIDs      []IDMapping `json:"gids,omitempty"`
+	Path      string      `json:"path,omitempty"`      // of a user namespace with these maps, in their place
+	Recursive bool        `json:"recursive,omitempty"` // what is mounted below the source as well
 }
 
 // Tmpfs is an empty directory in memory.

@@ -163,7 +163,8 @@ type Sysctl struct {
 }
 
 // IDMapping maps Size ids of the sandbox, from Inside on, to those from
-// Outside on in the user namespace that bubblewrap is started in.
+// Outside on in the user namespace that bubblewrap is started in. (An IDMap's
+// ids are others.)
 type IDMapping struct {
 	Inside  uint32 `json:"inside"`
 	Outside uint32 `json:"outside"`
