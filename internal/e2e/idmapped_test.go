@@ -212,6 +212,7 @@ func TestIDMappedVolume(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root has id-mapped mounts: TestIDMappedRefused")
 	}
+	needs(t, "crun")
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		env := environment(t, bwrapDir, workDir(t))
 		src := ownedFiles(t, 1000)
@@ -243,6 +244,9 @@ func TestIDMappedVolume(t *testing.T) {
 			t.Error(plan)
 		}
 		image := shared("images/tools")
+		if out := output(t, 0, env, shared("bin/oci2bwrap"), "parity", "--against", "crun", "-v", strings.Replace(volume, ":ro,", ":", 1), image); !strings.Contains(out, "\nsame: ") || !strings.Contains(out, " flags of id-mapped mounts: ") {
+			t.Error(out)
+		}
 		for complaint, args := range map[string][]string{
 			"mounts[/m].uidMappings: the owners of the files can't be mapped, and the process would have other rights to them than the map gives it: a script has bubblewrap alone": {"plan", "--format", "sh", "-v", volume, image},
 			"the file system of /sys can't be id-mapped":                        {"run", "-v", "/sys:/m:" + strings.SplitN(volume, ":", 3)[2], image},

@@ -28,6 +28,13 @@ var runtimeRows = [...]Row{
 		},
 	},
 	{
+		Name: "flags of id-mapped mounts", Field: "mounts[].uidMappings", Engines: []string{"crun"},
+		Why: "crun 1.8 makes them without nosuid, nodev and noexec where they can be written to",
+		match: func(d Difference, c *comparison) bool {
+			return d.Group == mountGroup && d.aspect == "options" && hasOption(d.Theirs, "idmapped") && moreOptions("nosuid", "nodev", "noexec")(d, c)
+		},
+	},
+	{
 		Name: "modes of tmpcopyup", Field: "mounts[].options", Engines: []string{"crun"},
 		Why:   "crun 1.8 leaves a tmpfs that it copies to the kernel's mode, 1777, where no mode= says another, and makes a mount point that the image lacks 1755",
 		match: ownModes,
