@@ -42,6 +42,14 @@ func (t *Tree) Path() string {
 	return "/proc/self/fd/" + strconv.Itoa(t.fd)
 }
 
+// Close lets go of a tree that no sandbox has taken. The others are theirs.
+func (t *Tree) Close() {
+	if t.fd >= 0 {
+		unix.Close(t.fd)
+		t.fd = -1
+	}
+}
+
 // Is says that the tree is that of a bind, by what is set in its own.
 func (t *Tree) Is(b bwrap.Bind) bool {
 	return t.Bind.Src == b.Src && t.Bind.Attr&bwrap.Single == b.Attr&bwrap.Single && reflect.DeepEqual(t.Bind.IDMap, b.IDMap)
@@ -162,10 +170,7 @@ func treeFiles(trees []*Tree) []uintptr {
 
 func closeTrees(trees []*Tree) {
 	for _, t := range trees {
-		if t.fd >= 0 {
-			unix.Close(t.fd)
-			t.fd = -1
-		}
+		t.Close()
 	}
 }
 

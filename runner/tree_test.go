@@ -112,7 +112,7 @@ func TestOpenTree(t *testing.T) {
 	if err := unix.Stat(tree.Path(), &st); err != nil || st.Uid != 5000 {
 		t.Errorf("uid %d, %v", st.Uid, err)
 	}
-	closeTrees([]*Tree{tree})
+	tree.Close()
 	for _, bad := range []bwrap.Bind{
 		{Src: dir + "/none", IDMap: id},
 		{Src: "/proc", IDMap: id, Attr: bwrap.Single},

@@ -70,6 +70,9 @@ func (s *session) close() {
 	for _, lock := range s.locks {
 		lock.Close()
 	}
+	for _, t := range s.trees {
+		t.Close()
+	}
 	if s.root != nil {
 		s.root.Close()
 	}
