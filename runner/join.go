@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -32,14 +34,33 @@ func joined(joins []bwrap.Join, kind string) *bwrap.Join {
 
 // openNamespace opens the namespace, which has to be one of its kind.
 func openNamespace(j bwrap.Join) (*os.File, error) {
-	f, err := os.Open(j.Path)
+	f, err := openKind(j.Path, j.Kind)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Field, err)
 	}
-	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
-	if err != nil || kind != joinKinds[j.Kind] {
+	return f, nil
+}
+
+// openKind opens a namespace of the kind. What is none is not opened: a pipe would
+// wait for its writer, and a device may do as it likes.
+func openKind(path, kind string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	none := fmt.Errorf("%q is no %s namespace", path, kind)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.NSFS_MAGIC {
+		return nil, none
+	}
+	f, err := os.Open("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: errors.Unwrap(err)}
+	}
+	if got, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || got != joinKinds[kind] {
 		f.Close()
-		return nil, fmt.Errorf("%s: %q is no %s namespace", j.Field, j.Path, j.Kind)
+		return nil, none
 	}
 	return f, nil
 }

@@ -95,7 +95,7 @@ func openTree(b bwrap.Bind) (int, error) {
 // idMapNamespace is a user namespace with the map.
 func idMapNamespace(m *bwrap.IDMap) (*os.File, error) {
 	if m.Path != "" {
-		return os.Open(m.Path)
+		return openKind(m.Path, "user")
 	}
 	// The process is traced by the thread that starts it, so that it stops
 	// before it runs.
