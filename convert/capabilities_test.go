@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func TestCapabilities(t *testing.T) {
@@ -54,6 +56,20 @@ func TestCapabilities(t *testing.T) {
 	}
 	if got := near("CAP_SYS_ADMN", []string{"CAP_KILL", "CAP_SYS_ADMIN"}); !slices.Equal(got, []string{"CAP_SYS_ADMIN"}) {
 		t.Errorf("near: %q", got)
+	}
+}
+
+// TestAmbient: the kernel refuses ambient capabilities that are not permitted
+// and inheritable.
+func TestAmbient(t *testing.T) {
+	spec := &specs.Spec{Linux: &specs.Linux{}, Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{
+		Permitted: []string{"CAP_KILL", "CAP_CHOWN"}, Inheritable: []string{"CAP_KILL", "CAP_FOWNER"}, Ambient: []string{"CAP_KILL", "CAP_FOWNER", "CAP_CHOWN"},
+	}}}
+	if got := process(spec, "/").Capabilities.Ambient; !slices.Equal(got, []string{"CAP_KILL"}) {
+		t.Errorf("ambient %q", got)
+	}
+	if len(spec.Process.Capabilities.Ambient) != 3 {
+		t.Error("the Spec was changed")
 	}
 }
 

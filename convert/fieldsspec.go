@@ -29,7 +29,7 @@ var specFields = [...]fieldRow{
 	{Path: "process.capabilities.effective", Class: Honoured, How: "as far as the caller has them"},
 	{Path: "process.capabilities.inheritable", Class: Honoured, How: "as far as the caller has them"},
 	{Path: "process.capabilities.permitted", Class: Honoured, How: "as far as the caller has them"},
-	{Path: "process.capabilities.ambient", Class: Honoured, How: "as far as the caller has them"},
+	{Path: "process.capabilities.ambient", Class: Honoured, How: "as far as the caller has them; the kernel takes none that is not permitted and inheritable too"},
 	{Path: "process.rlimits[].type", Class: Honoured, How: "setrlimit"},
 	{Path: "process.rlimits[].hard", Class: Honoured, How: "raising one needs CAP_SYS_RESOURCE"},
 	{Path: "process.rlimits[].soft", Class: Honoured, How: "setrlimit"},

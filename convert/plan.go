@@ -163,10 +163,19 @@ func process(spec *specs.Spec, cwd string) bwrap.Process {
 		out.Capabilities = bwrap.Capabilities{
 			Bounding: slices.Sorted(slices.Values(c.Bounding)), Effective: slices.Sorted(slices.Values(c.Effective)),
 			Permitted: slices.Sorted(slices.Values(c.Permitted)), Inheritable: slices.Sorted(slices.Values(c.Inheritable)),
-			Ambient: slices.Sorted(slices.Values(c.Ambient)),
+			Ambient: ambient(c),
 		}
 	}
 	return out
+}
+
+// ambient are the capabilities of the ambient set that can be in it: the kernel
+// has none there that is not permitted and inheritable as well (capabilities(7)),
+// and "runc spec" writes such a set. Runtimes leave out what the kernel refuses.
+func ambient(c *specs.LinuxCapabilities) []string {
+	return slices.DeleteFunc(slices.Sorted(slices.Values(c.Ambient)), func(name string) bool {
+		return !slices.Contains(c.Permitted, name) || !slices.Contains(c.Inheritable, name)
+	})
 }
 
 // mapped says whether the id exists in the container; without mappings all do.
