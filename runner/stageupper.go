@@ -178,6 +178,9 @@ func (l layers) explain(err error) error {
 	if kind := on(l.upper); l.kept && kind != "" {
 		return fmt.Errorf("overlay: %s lies on %s, which %s: %w", filepath.Dir(l.upper), kind, noUpper, err)
 	}
+	if err == unix.EINVAL && l.apart() {
+		return fmt.Errorf("overlay: %s and %s have to be on one file system, and neither in the other: %w", l.upper, l.work, err)
+	}
 	if err == unix.EINVAL || err == unix.ELOOP {
 		for _, dir := range l.lower {
 			if on(dir) == "an overlay" {
@@ -191,6 +194,15 @@ func (l layers) explain(err error) error {
 		}
 	}
 	return fmt.Errorf("overlay: %w", err)
+}
+
+// apart says that the upper layer and the work directory do not go together.
+func (l layers) apart() bool {
+	var upper, work unix.Stat_t
+	if unix.Stat(l.upper, &upper) != nil || unix.Stat(l.work, &work) != nil {
+		return false
+	}
+	return upper.Dev != work.Dev || strings.HasPrefix(l.upper+"/", l.work+"/") || strings.HasPrefix(l.work+"/", l.upper+"/")
 }
 
 // Parts of messages by which remedy knows them.

@@ -23,7 +23,7 @@ func (s *session) lockUppers() error {
 		}
 		for _, dir := range []string{o.Upper, o.Work} {
 			if taken[dir] {
-				return fmt.Errorf("%s: %q: %s is another overlay's upperdir or workdir as well", step.Why, o.Dst, dir)
+				return fmt.Errorf("%s: %q: %s is named twice as an upperdir or workdir", step.Why, o.Dst, dir)
 			}
 			taken[dir] = true
 			lock, err := lockDir(dir)
