@@ -159,7 +159,7 @@ func (p *planner) bindMount(m specs.Mount, at inroot.Path, why string) error {
 // lacking is the error for a path of the host that is not in Paths.
 func (p *planner) lacking(what, name string) error {
 	if why, ok := p.host.Denied[name]; ok {
-		return &hinted{fmt.Errorf("%s%q can't be reached: %s", what, name, why), "let it be searched: chmod o+x, or setfacl"}
+		return &hinted{fmt.Errorf("%s%q can't be reached: %s", what, name, why), "let it be reached: chmod o+x or setfacl, for a FUSE file system allow_other"}
 	}
 	return fmt.Errorf("%s%q does not exist", what, name)
 }

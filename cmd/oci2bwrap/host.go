@@ -96,10 +96,13 @@ func lookAt(h *convert.Host, s *specs.Spec, who string) error {
 // denied says at which directory the way to a path ends for want of rights.
 func denied(name, who string) string {
 	var at *fs.PathError
-	if _, err := filepath.EvalSymlinks(name); errors.As(err, &at) {
-		return fmt.Sprintf("%s can't search %q", who, filepath.Dir(at.Path))
+	if _, err := filepath.EvalSymlinks(name); !errors.As(err, &at) {
+		return who + " may not"
 	}
-	return who + " may not"
+	if dir := filepath.Dir(at.Path); unix.Access(dir, unix.X_OK) != nil {
+		return fmt.Sprintf("%s can't search %q", who, dir)
+	}
+	return fmt.Sprintf("%s may not look at %q", who, at.Path) // another's FUSE file system
 }
 
 // openDir is a view of a directory. It is asked for names without symlinks
