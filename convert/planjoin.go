@@ -98,6 +98,14 @@ func (p *planner) joinedUser() int {
 // what they are, and the Spec's can only be the same.
 func (p *planner) joinedSpace(plan *bwrap.Plan, at int) {
 	m := p.host.Mapped
+	p.sameMaps(at, *m)
+	p.inheritedSpace(plan)
+	// With one id there are no groups to be set, and no other ids.
+	plan.Namespaces.User, plan.Namespaces.OneID = false, count(m.UIDs) == 1 && count(m.GIDs) == 1
+}
+
+// sameMaps refuses mappings that are not those of the namespace that is joined.
+func (p *planner) sameMaps(at int, m Mapped) {
 	for _, ids := range []struct {
 		field        string
 		wanted, have []specs.LinuxIDMapping
@@ -106,7 +114,4 @@ func (p *planner) joinedSpace(plan *bwrap.Plan, at int) {
 			p.fail(&hinted{fmt.Errorf("%s: are not those of the user namespace that is joined (linux.namespaces[%d].path)", ids.field, at), "leave them out: they are that namespace's"})
 		}
 	}
-	p.inheritedSpace(plan)
-	// With one id there are no groups to be set, and no other ids.
-	plan.Namespaces.User, plan.Namespaces.OneID = false, count(m.UIDs) == 1 && count(m.GIDs) == 1
 }

@@ -28,6 +28,9 @@ func (p *planner) spaces(plan *bwrap.Plan) {
 		return
 	}
 	switch {
+	case user >= 0 && !p.host.ordinary():
+		p.sameMaps(user, Mapped{})
+		n.User = false // it is real root's own, and joined by staying in it
 	case p.host.single():
 		p.singleSpace(plan)
 	case n.User && !p.inherits():

@@ -43,6 +43,7 @@ func TestSpaces(t *testing.T) {
 		{"joined with names", Host{}, []specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/p"}, {Type: specs.UTSNamespace, Path: "/u"}}, nil, false,
 			[]string{"linux.namespaces[0].path not available"}},
 		{"joined with a control group", Host{Cgroup: Cgroup{Parent: "/c"}}, []specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/p"}}, nil, false, nil},
+		{"root's own", joined(Host{}, "/u"), []specs.LinuxNamespace{pid, {Type: specs.UserNamespace, Path: "/u"}}, nil, false, nil},
 		{"joined by a user", Host{UID: 7, GID: 7}, []specs.LinuxNamespace{pid, user, {Type: specs.IPCNamespace, Path: "/i"}}, single(0, 7), true,
 			[]string{"linux.namespaces[2].path not available"}},
 		{"root without pid", Host{}, nil, nil, false, []string{"linux.namespaces not available"}},

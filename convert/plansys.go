@@ -64,4 +64,6 @@ func (p *planner) owns(kind specs.LinuxNamespaceType) bool {
 	return slices.ContainsFunc(p.spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == kind })
 }
 
-func (p *planner) userNamespace() bool { return p.host.ordinary() || p.owns(specs.UserNamespace) }
+func (p *planner) userNamespace() bool {
+	return p.host.ordinary() || p.owns(specs.UserNamespace) && p.joinedUser() < 0
+}

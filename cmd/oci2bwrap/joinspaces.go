@@ -90,12 +90,13 @@ func kernelMappings(mappings []specs.LinuxIDMapping) []syscall.SysProcIDMap {
 }
 
 // joinedPaths are the paths of the namespaces that this program has been
-// started in for the bundle.
-func joinedPaths(inside *runner.Inside, spec *specs.Spec) map[string]bool {
+// started in for the bundle, or is in: of users that is so for real root, while
+// anybody else's sandbox needs one of its own.
+func joinedPaths(by standing, inside *runner.Inside, spec *specs.Spec) map[string]bool {
 	paths := map[string]bool{}
 	for _, ns := range spec.Linux.Namespaces {
 		if kind := string(ns.Type); ns.Path != "" &&
-			(inside != nil && inside.Joined(kind) || kind == "time" && runner.SameNamespace(ns.Path, kind)) {
+			(inside != nil && inside.Joined(kind) || (kind == "time" || kind == "user" && inside == nil && by.root && !by.confined) && runner.SameNamespace(ns.Path, kind)) {
 			paths[ns.Path] = true
 		}
 	}

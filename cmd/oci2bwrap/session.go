@@ -191,7 +191,7 @@ func (s *session) convert(command []string) error {
 	if err != nil {
 		return err
 	}
-	s.host.Joined = joinedPaths(s.inside, s.result.Spec)
+	s.host.Joined = joinedPaths(s.standing, s.inside, s.result.Spec)
 	s.singleNote()
 	s.rootNote()
 	s.mapIDs()
