@@ -35,6 +35,17 @@ var runtimeRows = [...]Row{
 		},
 	},
 	{
+		Name: "read-only sysfs", Field: "mounts[].options", Engines: []string{"crun"},
+		Why: "crun makes a sysfs of the container's own read-only as a mount, not as a file system, so that who may not write is told that first",
+		match: func(d Difference, c *comparison) bool {
+			if !hasOption(c.mountAt(1, "/sys").Options, "ro") {
+				return false
+			}
+			return d.Group == mountGroup && d.at == "/sys" && d.aspect == "file system" && d.Ours == "ro" && d.Theirs == "rw" ||
+				d.Group == "kernel paths" && within(d.Name, "/sys") && d.Ours != d.Theirs && d.Ours == strings.Replace(d.Theirs, "write EACCES", "write EROFS", 1)
+		},
+	},
+	{
 		Name: "modes of tmpcopyup", Field: "mounts[].options", Engines: []string{"crun"},
 		Why:   "crun 1.8 leaves a tmpfs that it copies to the kernel's mode, 1777, where no mode= says another, and makes a mount point that the image lacks 1755",
 		match: ownModes,
