@@ -90,7 +90,7 @@ func (p *planner) sysctl(path string) error {
 	hint := ""
 	switch {
 	case strings.HasPrefix(path, "net/"):
-		kind, hint = specs.NetworkNamespace, "--network none gives it one"
+		kind, hint = specs.NetworkNamespace, "--network none or pasta gives it one"
 	case slices.Contains(ipcSysctl[:], path), strings.HasPrefix(path, "fs/mqueue/"):
 		kind = specs.IPCNamespace
 	case path == "kernel/domainname":

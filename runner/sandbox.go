@@ -42,9 +42,11 @@ type Config struct {
 }
 
 // Status is how a command ended. Code is its exit status, or 128+n when
-// signal n killed it.
+// signal n killed it. Overdue is the signal after which Supervise waited for
+// Policy.StopTimeout and killed it; 0 where it did not come to that.
 type Status struct {
-	Code int
+	Code    int
+	Overdue syscall.Signal
 }
 
 // Sandbox is a sandbox from the moment that everything is mounted: first

@@ -31,6 +31,7 @@ func (s *Sandbox) Supervise(signals <-chan os.Signal, p Policy) (Status, error) 
 		p.StopTimeout = 10 * time.Second
 	}
 	var timeout <-chan time.Time
+	var asked, overdue syscall.Signal
 	var interrupted, killed bool
 	kill := func() error {
 		killed = true
@@ -49,8 +50,10 @@ func (s *Sandbox) Supervise(signals <-chan os.Signal, p Policy) (Status, error) 
 			if killed && interrupted {
 				status.Code = 128 + int(unix.SIGINT)
 			}
+			status.Overdue = overdue
 			return status, err
 		case <-timeout:
+			overdue = asked
 			err = kill()
 		case sig = <-typed:
 		case sig = <-signals:
@@ -69,10 +72,10 @@ func (s *Sandbox) Supervise(signals <-chan os.Signal, p Policy) (Status, error) 
 				}
 				interrupted = interrupted || n == unix.SIGINT
 				err = s.Signal(n)
-				timeout = time.After(p.StopTimeout)
+				asked, timeout = n, time.After(p.StopTimeout)
 			case unix.SIGTERM, unix.SIGHUP:
 				err = s.Signal(p.StopSignal)
-				timeout = time.After(p.StopTimeout)
+				asked, timeout = p.StopSignal, time.After(p.StopTimeout)
 			default:
 				err = s.Signal(n)
 			}

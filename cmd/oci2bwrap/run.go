@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/signal"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/convert"
 	"github.com/oci2bwrap/oci2bwrap/runner"
@@ -102,6 +105,10 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	}
 	if s.health != nil {
 		return s.health.watched(status, answer, std.err)
+	}
+	if status.Overdue != 0 && f.stopTimeout > 0 && !f.quiet {
+		fmt.Fprintf(std.err, "oci2bwrap: note: the command had not ended %d s after %s, and was killed (--stop-timeout, --stop-signal)\n",
+			f.stopTimeout, cmp.Or(unix.SignalName(status.Overdue), fmt.Sprintf("signal %d", status.Overdue)))
 	}
 	if status.Code != 0 {
 		return exitStatus(status.Code)

@@ -88,10 +88,14 @@ func TestStubborn(t *testing.T) {
 			s.ends(137)
 		})
 		t.Run("SIGTERM and its time-out", func(t *testing.T) {
-			s := start(t, bwrapDir, "touch /sync/ready; exec sleep $MARKER", "--stop-timeout", "1")
+			s := start(t, bwrapDir, "touch /sync/ready; exec sleep $MARKER", "--stop-timeout", "1", "--quiet=false")
 			s.ready()
 			s.signal(syscall.SIGTERM)
 			s.ends(137)
+			const note = "oci2bwrap: note: the command had not ended 1 s after SIGUSR1, and was killed (--stop-timeout, --stop-signal)\n"
+			if got := s.out.String(); !strings.Contains(got, note) {
+				t.Errorf("said %q, want %q", got, note)
+			}
 		})
 	})
 }
