@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -128,6 +129,9 @@ has removed.`,
 			store.Progress = tell
 			removed, err := store.Prune(o, time.Now())
 			done()
+			if err == nil && all {
+				err = os.RemoveAll(filepath.Join(store.Dir, closuresDir))
+			}
 			if e := f.writeEntries(std.out, removed); err == nil {
 				err = e
 			}
