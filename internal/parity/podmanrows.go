@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -93,6 +94,16 @@ var podmanRows = [...]Row{
 		},
 	},
 	{
+		Name: "group of a user's number", Field: "config.User", Engines: []string{"podman"},
+		Why: "podman 4 gives a user by number without a group a group of that number in /etc/group, which the user is not in",
+		match: func(d Difference, c *comparison) bool {
+			uid, _, _ := strings.Cut(c.user(), ":")
+			line := fmt.Sprintf("%s:x:%[1]s:%[1]s\n", uid)
+			return d.Group == mountGroup && d.at == "/etc/group" && d.Ours == Absent ||
+				d.Path == "/etc/group" && d.aspect == "content" && sizeOf(d.Theirs) == sizeOf(d.Ours)+len(line)
+		},
+	},
+	{
 		Name: "owner of the working directory", Field: "process.cwd", Engines: []string{"podman"},
 		Why: "podman gives one that the image lacks to the user",
 		match: func(d Difference, c *comparison) bool {
@@ -133,4 +144,13 @@ var podmanRows = [...]Row{
 		Why:   "podman leaves the host's where the host has cgroups of version 1",
 		match: fact("namespaces", "cgroup", "its own", "the caller's"),
 	},
+}
+
+// sizeOf reads the size from what is said of a file's content: "sha256 …, 73 bytes".
+func sizeOf(content string) (n int) {
+	_, size, _ := strings.Cut(content, ", ")
+	if _, err := fmt.Sscanf(size, "%d bytes", &n); err != nil {
+		return -1
+	}
+	return n
 }

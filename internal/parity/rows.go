@@ -31,7 +31,7 @@ var ownRows = [...]Row{
 	{
 		Name: "files in /etc", Field: "mounts[].source",
 		Why:   "they are files in memory; runtimes bind the host's or one of the bundle's",
-		match: at(mountGroup, []string{"type", "file system", "options"}, etcFiles...),
+		match: at(mountGroup, []string{"type", "file system", "options"}, slices.Concat(etcFiles, accountFiles)...),
 	},
 	{
 		Name: "modes and owners of the files in /etc", Field: "mounts[].source",
@@ -112,5 +112,9 @@ const unmapped = "65534:65534"
 
 var (
 	etcFiles = []string{"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
-	nodes    = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
+
+	// accountFiles are shown with a user whom the image lacks.
+	accountFiles = []string{"/etc/group", "/etc/passwd"}
+
+	nodes = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
 )
