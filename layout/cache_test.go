@@ -141,6 +141,38 @@ func TestStoreSharesLayers(t *testing.T) {
 	}
 }
 
+// TestPruneByKey removes what is named and nothing else, and says what can't be.
+func TestPruneByKey(t *testing.T) {
+	s := &Store{Dir: tempDir(t)}
+	var keys []string
+	for _, content := range []string{"1", "2", "3"} {
+		img := imageOf(t, plainLayers(archive(t, file("f", content)))...)
+		keys = append(keys, s.key(img))
+		root, err := s.Rootfs(t.Context(), img)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if content == "3" {
+			defer root.Close()
+		} else if err := root.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removed, err := s.Prune(PruneOptions{Keys: []string{keys[0], "none"}}, time.Now())
+	wantError(t, err, `cache: no root "none"`)
+	if removed != nil {
+		t.Errorf("removed %v", removed)
+	}
+	removed, err = s.Prune(PruneOptions{Keys: []string{keys[0], keys[2]}}, time.Now())
+	wantError(t, err, "cache: root "+keys[2]+" is in use")
+	if len(removed) != 1 || removed[0].Key != keys[0] {
+		t.Errorf("removed %v", removed)
+	}
+	if left := names(t, s.Dir, "roots"); !slices.Equal(left, slices.Sorted(slices.Values(keys[1:]))) {
+		t.Errorf("left %v", left)
+	}
+}
+
 // TestStoreSharesNoDamage: a root that can't be shared is not used.
 func TestStoreSharesNoDamage(t *testing.T) {
 	lower, upper := archive(t, file("a", "1"), file("d/b", "2")), archive(t, file("c", "3"))

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,7 +22,8 @@ type PruneOptions struct {
 	// more than this on disk; 0: nothing.
 	KeepBytes int64
 
-	// Keys are removed, whatever their age.
+	// Keys are removed, whatever their age. That one is in use, or isn't there,
+	// is an error.
 	Keys []string
 
 	// All removes everything.
@@ -39,6 +41,9 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.haveAll(o.Keys); err != nil {
+		return nil, err
+	}
 	count := startMeter(s.Progress, Progress{Step: Pruning, Part: 1, Parts: max(1, len(list))})
 	defer count.stop()
 	if err := c.removeUseless(); err != nil {
@@ -46,11 +51,13 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 	}
 	total := diskUsageOf(c.dir)
 	slices.Reverse(list)
+	var held []error
 	for n, e := range list {
 		count.begin(n + 1)
 		old := o.OlderThan > 0 && now.Sub(e.LastUse) > o.OlderThan
 		large := o.KeepBytes > 0 && total > o.KeepBytes
-		if !o.All && !old && !large && !slices.Contains(o.Keys, e.Key) {
+		named := slices.Contains(o.Keys, e.Key)
+		if !o.All && !old && !large && !named {
 			continue
 		}
 		// Others that shared its files may be gone by now.
@@ -59,14 +66,33 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 		if err != nil {
 			return removed, cacheError(err)
 		}
-		if ok {
+		switch {
+		case ok:
 			total -= e.Own
 			count.done.Add(e.Own)
 			removed = append(removed, e)
+		case named:
+			held = append(held, fmt.Errorf("cache: root %s is in use", e.Key))
 		}
 	}
 	c.forgetArchives(o, o.KeepBytes > 0 && total > o.KeepBytes)
-	return removed, nil
+	return removed, errors.Join(held...)
+}
+
+// haveAll says which of the keys are not in the cache.
+func (c *cached) haveAll(want []string) error {
+	if len(want) == 0 {
+		return nil
+	}
+	have, err := c.keys()
+	if err != nil {
+		return cacheError(err)
+	}
+	missing := slices.DeleteFunc(slices.Clone(want), func(key string) bool { return slices.Contains(have, key) })
+	if len(missing) == 0 {
+		return nil
+	}
+	return &hinted{fmt.Errorf("cache: no root %s", quoteAll(missing)), "oci2bwrap cache list shows the keys"}
 }
 
 // forgetArchives removes what is noted of archives: all, where nothing else is left to be

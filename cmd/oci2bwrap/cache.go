@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -106,19 +107,19 @@ func newCachePruneCmd(std stdio) *cobra.Command {
 	var olderThan, keep string
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "prune",
-		Short: "Remove what was not used for long, or all",
+		Use:   "prune [flags] [KEY...]",
+		Short: "Remove what was not used for long, what is named, or all",
 		Long: `prune removes what no running sandbox uses: what was last used longer ago than
 --older-than, then what was used longest ago until --keep holds, or with --all
-everything. Without a flag it removes what no start would use. It lists what it
-has removed.`,
+everything; and the roots named by a KEY, as list and verify show it. Without
+any of these it removes what no start would use. It lists what it has removed.`,
 		Example: "  oci2bwrap cache prune --older-than 30d\n  oci2bwrap cache prune --keep 10G\n  oci2bwrap cache prune --all",
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(_ *cobra.Command, keys []string) error {
 			store, err := f.store(std)
 			if err != nil {
 				return err
 			}
-			o := layout.PruneOptions{All: all}
+			o := layout.PruneOptions{All: all, Keys: keys}
 			if o.OlderThan, err = parseAge(olderThan); err != nil {
 				return fmt.Errorf("--older-than: %w", err)
 			}
@@ -139,6 +140,7 @@ has removed.`,
 		},
 	}
 	f.AddFlags(cmd)
+	cmd.Args = cobra.ArbitraryArgs
 	cmd.Flags().StringVar(&olderThan, "older-than", "", "`age`, as 30d, 12h or 90m")
 	cmd.Flags().StringVar(&keep, "keep", "", "`bytes` that may stay, as 500M or 10G")
 	cmd.Flags().BoolVar(&all, "all", false, "remove everything that is not in use")
@@ -151,7 +153,8 @@ func newCacheVerifyCmd(std stdio) *cobra.Command {
 		Use:   "verify",
 		Short: "Compare the cache with what was unpacked",
 		Long: `verify reads every file in the cache and names each that differs from what was
-unpacked. It changes nothing; cache prune removes.
+unpacked. It changes nothing: cache prune KEY... removes damaged roots, and the
+next start unpacks them again.
 
 Exit status: 0 when nothing differs, 1 when something does, 125 with a message.`,
 		Example: "  oci2bwrap cache verify",
@@ -185,10 +188,25 @@ func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
 			fmt.Fprintf(std.out, "%s  %s: %s\n", d.Key, printable(d.Path), printable(d.What))
 		}
 	}
-	if err == nil && len(damage) > 0 {
-		return exitStatus(1)
+	if err != nil || len(damage) == 0 {
+		return err
 	}
-	return err
+	fmt.Fprintf(std.err, "hint: oci2bwrap cache prune %s removes what is damaged, and the next start unpacks it again\n", damaged(damage))
+	return exitStatus(1)
+}
+
+// damaged names the roots that differ, or all if they are many. Roots share
+// files: one that stays would pass its damage on.
+func damaged(damage []layout.Damage) string {
+	const most = 5
+	var keys []string
+	for _, d := range damage {
+		keys = append(keys, printable(d.Key))
+	}
+	if keys = slices.Compact(keys); len(keys) > most {
+		return "--all"
+	}
+	return strings.Join(keys, " ")
 }
 
 // writeEntries writes a table, or a list that is never null.
