@@ -29,7 +29,8 @@ type CacheEntry struct {
 }
 
 // List returns what is in the cache, last used first. That there is no cache
-// is no error.
+// is no error. A root that can't be looked at, such as another user's, is one,
+// and the list has the others.
 func (s *Store) List() ([]CacheEntry, error) {
 	c, err := s.cache()
 	if err != nil {
@@ -40,20 +41,20 @@ func (s *Store) List() ([]CacheEntry, error) {
 		return nil, cacheError(err)
 	}
 	var list []CacheEntry
+	var faults []error
 	for _, key := range keys {
 		e, err := c.at(key).describe()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		switch {
+		case err == nil:
+			list = append(list, e)
+		case !errors.Is(err, fs.ErrNotExist):
+			faults = append(faults, cacheError(err))
 		}
-		if err != nil {
-			return nil, cacheError(err)
-		}
-		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b CacheEntry) int {
 		return cmp.Or(b.LastUse.Compare(a.LastUse), strings.Compare(a.Key, b.Key))
 	})
-	return list, nil
+	return list, errors.Join(faults...)
 }
 
 // cache is the cache as a whole: a place without a key.

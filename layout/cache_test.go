@@ -2,6 +2,7 @@ package layout
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -170,6 +171,50 @@ func TestPruneByKey(t *testing.T) {
 	}
 	if left := names(t, s.Dir, "roots"); !slices.Equal(left, slices.Sorted(slices.Values(keys[1:]))) {
 		t.Errorf("left %v", left)
+	}
+}
+
+// TestForeignRoot has a root that the caller can't look at, as one that root has
+// made in a user's cache: it is told of, and the others are looked after.
+func TestForeignRoot(t *testing.T) {
+	s := &Store{Dir: tempDir(t)}
+	var dirs []string
+	for _, content := range []string{"1", "2", "3"} {
+		img := imageOf(t, plainLayers(archive(t, file("f", content)))...)
+		used(t, s, img)
+		dirs = append(dirs, filepath.Join(s.Dir, "roots", s.key(img)))
+	}
+	foreign := dirs[1]
+	deny, want := func() error { return os.Chmod(foreign, 0) }, "permission denied"
+	if os.Geteuid() == 0 {
+		deny, want = func() error { return os.Chown(filepath.Join(foreign, metaName), 12345, -1) }, "belongs to uid 12345"
+		if ownMaps() != "" {
+			t.Skip("root of a user namespace trusts who is in it")
+		}
+	}
+	if err := errors.Join(deny(), os.WriteFile(filepath.Join(dirs[2], rootfsName, "f"), []byte("x"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(foreign, 0o700)
+	told := func(what string, err error) {
+		if err == nil || strings.Count(err.Error(), "cache: ") != 1 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want one fault with %q", what, err, want)
+		}
+	}
+	list, err := s.List()
+	told("list", err)
+	if len(list) != 2 {
+		t.Errorf("listed %v", list)
+	}
+	damage, err := s.Verify(t.Context())
+	told("verify", err)
+	if len(damage) == 0 || damage[0].Key != filepath.Base(dirs[2]) {
+		t.Errorf("damage %v", damage)
+	}
+	removed, err := s.Prune(PruneOptions{All: true}, time.Now())
+	told("prune", err)
+	if left := names(t, s.Dir, "roots"); len(removed) != 2 || !slices.Equal(left, []string{filepath.Base(foreign)}) {
+		t.Errorf("removed %v, left %v", removed, left)
 	}
 }
 

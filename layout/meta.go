@@ -95,7 +95,7 @@ func readMeta(dir string) (*rootMeta, error) {
 	// Whoever owns the root can change it at will.
 	if st := info.Sys().(*syscall.Stat_t); !trusted(int(st.Uid)) {
 		return nil, &hinted{
-			fmt.Errorf("cache: %s belongs to uid %d", path, st.Uid),
+			fmt.Errorf("%s belongs to uid %d", path, st.Uid),
 			"choose a cache directory of your own with --cache-dir",
 		}
 	}

@@ -31,16 +31,14 @@ type PruneOptions struct {
 }
 
 // Prune removes roots that no process uses, those used longest ago first, and
-// returns them. On an error it has removed what it returns.
+// returns them. On an error it has removed what it returns. A root that can't be
+// looked at is one, and does not keep the others.
 func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err error) {
 	c, err := s.cache()
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.List()
-	if err != nil {
-		return nil, err
-	}
+	list, unknown := s.List()
 	if err := c.haveAll(o.Keys); err != nil {
 		return nil, err
 	}
@@ -76,7 +74,7 @@ func (s *Store) Prune(o PruneOptions, now time.Time) (removed []CacheEntry, err 
 		}
 	}
 	c.forgetArchives(o, o.KeepBytes > 0 && total > o.KeepBytes)
-	return removed, errors.Join(held...)
+	return removed, errors.Join(append(held, unknown)...)
 }
 
 // haveAll says which of the keys are not in the cache.

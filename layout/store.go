@@ -265,7 +265,7 @@ func (c *cached) find(l *lock) (*Rootfs, error) {
 	}
 	meta, err := readMeta(c.root())
 	if err != nil {
-		return nil, err
+		return nil, cacheError(err)
 	}
 	return &Rootfs{Dirs: []string{filepath.Join(c.root(), rootfsName)}, Owned: true, Skipped: meta.Skipped, Owner: meta.Owner, parts: meta.Parts}, nil
 }

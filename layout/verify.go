@@ -45,15 +45,19 @@ func (s *Store) Verify(ctx context.Context) ([]Damage, error) {
 	count := startMeter(s.Progress, p)
 	defer count.stop()
 	var found []Damage
+	var faults []error
 	for n, key := range keys {
 		count.begin(n + 1)
 		damage, err := c.at(key).verify(ctx, count)
-		if err != nil {
+		if ctx.Err() != nil {
 			return found, err
+		}
+		if err != nil {
+			faults = append(faults, err)
 		}
 		found = append(found, damage...)
 	}
-	return found, nil
+	return found, errors.Join(faults...)
 }
 
 // verify compares one root. The shared lock keeps it from being pruned.
@@ -80,7 +84,7 @@ func (c *cached) verify(ctx context.Context, count *meter) (found []Damage, err 
 		}
 		return own(fmt.Errorf("no root of this version: %s is missing or damaged, or a link stands for a directory", metaName))
 	case err != nil:
-		return nil, err
+		return nil, cacheError(err)
 	}
 	p, err := openReplay(c.root(), meta.Record)
 	if err != nil {

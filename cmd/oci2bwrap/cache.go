@@ -92,10 +92,10 @@ func newCacheListCmd(std stdio) *cobra.Command {
 				return err
 			}
 			list, err := store.List()
-			if err != nil {
+			if list == nil && err != nil {
 				return err
 			}
-			return f.writeEntries(std.out, list)
+			return errors.Join(f.writeEntries(std.out, list), err)
 		},
 	}
 	f.AddFlags(cmd)
@@ -173,10 +173,10 @@ func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
 	}
 	tell, done := newProgress(std, f.quiet)
 	store.Progress = tell
-	damage, err := store.Verify(ctx)
+	damage, unknown := store.Verify(ctx)
 	done()
-	if err != nil {
-		return err
+	if damage == nil && unknown != nil {
+		return unknown
 	}
 	if f.format == "json" {
 		if damage == nil {
@@ -188,7 +188,7 @@ func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
 			fmt.Fprintf(std.out, "%s  %s: %s\n", d.Key, printable(d.Path), printable(d.What))
 		}
 	}
-	if err != nil || len(damage) == 0 {
+	if err = errors.Join(err, unknown); err != nil || len(damage) == 0 {
 		return err
 	}
 	fmt.Fprintf(std.err, "hint: oci2bwrap cache prune %s removes what is damaged, and the next start unpacks it again\n", damaged(damage))
