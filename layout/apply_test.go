@@ -198,3 +198,10 @@ func TestTimesOwnersXattrs(t *testing.T) {
 		}
 	}
 }
+
+// TestSymlinkToNothing: the kernel calls a symlink without a target a file that
+// is missing.
+func TestSymlinkToNothing(t *testing.T) {
+	_, err := unpackLayers(t, UnpackOptions{}, entries{symlink("d/s", "")})
+	wantError(t, err, `entry "d/s": a symlink without a target`)
+}

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -47,12 +48,28 @@ func (i *Image) setConfig(raw []byte) error {
 		raw = append(append([]byte(`{"config":`), raw...), '}')
 	}
 	if err := json.Unmarshal(raw, &i.Config); err != nil {
-		return foreign(err)
+		return configError(raw, err)
 	}
 	sum := sha256.Sum256(raw)
 	i.RawConfig = raw
 	i.ConfigDigest = v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
 	return nil
+}
+
+// configError explains why a config can't be decoded. Of a time json does not say
+// in which field it is.
+func configError(raw []byte, err error) error {
+	var bad *time.ParseError
+	var top struct {
+		Created *time.Time `json:"created"`
+	}
+	switch {
+	case !errors.As(err, &bad) && !strings.HasPrefix(err.Error(), "Time.UnmarshalJSON"):
+		return foreign(err)
+	case json.Unmarshal(raw, &top) != nil:
+		return fmt.Errorf("created: %w", foreign(err))
+	}
+	return fmt.Errorf("history[].created: %w", foreign(err))
 }
 
 // isWhole tells an image config from its config object by the keys.

@@ -32,6 +32,9 @@ func (a *applier) create(parent *dir, base, name string, hdr *tar.Header, m meta
 }
 
 func (a *applier) symlink(parent *dir, base, target string, m meta) error {
+	if target == "" {
+		return errors.New("a symlink without a target")
+	}
 	err := a.replace(parent, base, func(fd int) error {
 		if err := unix.Symlinkat(target, fd, base); err != nil {
 			return err

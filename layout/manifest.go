@@ -89,7 +89,7 @@ func (i *Image) describe(dir *blobs, m *v1.Manifest) error {
 // parseConfig decodes RawConfig and returns its diff_ids.
 func (i *Image) parseConfig() ([]v1.Hash, error) {
 	if err := json.Unmarshal(i.RawConfig, &i.Config); err != nil {
-		return nil, foreign(err)
+		return nil, configError(i.RawConfig, err)
 	}
 	if i.Config.RootFS.Type != "layers" {
 		return nil, fmt.Errorf("rootfs.type is %s, want %q", quote(i.Config.RootFS.Type), "layers")

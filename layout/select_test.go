@@ -182,6 +182,15 @@ var selectionRules = []struct {
 	{name: "rootfs type", err: `rootfs.type is "tars"`, build: func(l *layoutDir) v1.Descriptor {
 		return indexConfig(l, doc{"rootfs": doc{"type": "tars"}})
 	}},
+	{name: "no time", err: `created: parsing time "x"`, build: func(l *layoutDir) v1.Descriptor {
+		return indexConfig(l, doc{"created": "x", "rootfs": doc{"type": "layers"}})
+	}},
+	{name: "a number for a time", err: "created: Time.UnmarshalJSON", build: func(l *layoutDir) v1.Descriptor {
+		return indexConfig(l, doc{"created": 1, "rootfs": doc{"type": "layers"}})
+	}},
+	{name: "no time in the history", err: `history[].created: parsing time "x"`, build: func(l *layoutDir) v1.Descriptor {
+		return indexConfig(l, doc{"history": []doc{{"created": "x"}}, "rootfs": doc{"type": "layers"}})
+	}},
 	{name: "layer count", err: "manifest has 0 layers, config has 1 diff_ids", build: func(l *layoutDir) v1.Descriptor {
 		return indexConfig(l, doc{"rootfs": doc{"type": "layers", "diff_ids": []string{digestOf(nil).String()}}})
 	}},
