@@ -25,7 +25,7 @@ IMAGE is a path, recognised by its content:
   rootfs:DIR                 a root directory, with --config FILE for its image config`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		Args:              cobra.NoArgs,
+		Args:              noCommand,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if std.inside == nil {

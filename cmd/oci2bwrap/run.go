@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -81,6 +82,9 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 		}
 	}
 	if err := s.start(ctx, cancel, signals, sandbox); err != nil {
+		if strings.HasPrefix(s.planned.Plan.Process.Args[0], "-") {
+			return &hinted{err, "what follows IMAGE is the command: the flags of run go before it"}
+		}
 		return err
 	}
 	// A command that is done at once is not worth the set-up.
