@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -146,6 +147,9 @@ func (r *Running) start(s *Sandbox, l *launch, spec int) error {
 		if err == nil {
 			s.bwrap = pid
 			s.monitor, err = unix.PidfdOpen(pid, 0)
+		}
+		if errors.Is(err, unix.ESRCH) {
+			err = errors.New("it has ended")
 		}
 		if err != nil {
 			started <- fmt.Errorf("enter the sandbox: %w", err)
