@@ -52,7 +52,8 @@ and the files that it has left are compared as well.
 Each difference is explained (docs/conformance.md has the reason), the host's
 (of a recorded reference), or unexplained. runc and crun run a bundle of the
 image, podman and buildah the image itself, from storage of their own that is
-removed. What had to be done to make the reference run here is said.
+removed; a user's podman leaves its pause process, as after each use of it.
+What had to be done to make the reference run here is said.
 
 Exit status: 0 when nothing is unexplained, 1 when something is, 125 when a
 side could not be run.`,
