@@ -114,11 +114,13 @@ const parityHead = `
 What ` + "`oci2bwrap parity`" + ` finds different between the sandbox and a container, and
 why it is. Anything else is an unexplained difference. *Seen* counts the
 differences that a row explained in 60 comparisons: a Debian, nginx, Redis,
-PostgreSQL and busybox image and five of nix2container's, each against runc,
-crun and podman, as root and as a user with subordinate ids; buildah, single ids
-and other flags are not among them. A row with 0 is for these, as a network of the
-sandbox's own is, or for another version of the reference. They are in
-internal/parity/testdata/counts.json, the sums of the "rows" of parity's JSON.
+PostgreSQL and busybox image and five of nix2container's, as layouts that export
+has written, each against runc, crun and podman, as root and as a user with
+subordinate ids; buildah, single ids, store paths where they lie and other flags are
+not among them. A row with 0 is for these, as a network of the sandbox's own is, or
+for another version of the reference. They are in
+internal/parity/testdata/counts.json, the sums of the "rows" of parity's JSON. None
+of the 60 had a difference without a row.
 
 | Difference | Field | Against | Seen | Why |
 |---|---|---|---|---|

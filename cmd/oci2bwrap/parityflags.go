@@ -22,7 +22,7 @@ import (
 func engineImage(img *layout.Image, dir string) (string, error) {
 	forms := []string{"oci", "oci-archive", "docker-archive", "dir"}
 	if !slices.Contains(forms, img.Form) {
-		return "", &hinted{fmt.Errorf("reference: podman and buildah can't read an image of the form %q", img.Form), "--against runc or crun"}
+		return "", &hinted{fmt.Errorf("reference: podman and buildah can't read an image of the form %q", img.Form), "--against runc or crun, or give parity what oci2bwrap export writes"}
 	}
 	ref, err := layout.ParseRef(img.Name)
 	if err != nil {

@@ -29,6 +29,25 @@ var ownRows = [...]Row{
 		match: seeded,
 	},
 	{
+		Name: "store paths", Field: "root.path",
+		Why: "an image of a Nix store has its paths shown where they lie, each a read-only mount; the reference has them as files of its root. What is in them is compared for itself",
+		match: func(d Difference, c *comparison) bool {
+			path := d.at
+			if d.Group == "writable" && d.Ours == "EROFS" {
+				path = d.Name
+			}
+			return d.Theirs == Absent && within(path, store) && hasOption(c.mountAt(0, path).Options, "ro")
+		},
+	},
+	{
+		Name: "volumes from the store", Field: "config.Volumes",
+		Why: "the store takes all rights to write from directories; a volume that the image has from there is the user's here, mode 0755",
+		match: func(d Difference, c *comparison) bool {
+			return d.Group == "tree" && c.mountAt(0, store).Path != "" && c.mountAt(0, d.Path).Type == "overlay" &&
+				(d.aspect == "mode" && d.Ours == "0755" && d.Theirs == "0555" || d.aspect == "owner" && d.Ours == c.user() && d.Theirs == "0:0")
+		},
+	},
+	{
 		Name: "files in /etc", Field: "mounts[].source",
 		Why:   "they are files in memory; runtimes bind the host's or one of the bundle's",
 		match: at(mountGroup, []string{"type", "file system", "options"}, slices.Concat(etcFiles, accountFiles)...),
@@ -106,6 +125,9 @@ var ownRows = [...]Row{
 
 // Rows gives the table, for the manual.
 func Rows() []Row { return slices.Concat(rows[:]...) }
+
+// store is where Nix has its paths.
+const store = "/nix/store"
 
 // unmapped is the owner of files whose ids a user namespace does not map.
 const unmapped = "65534:65534"
