@@ -48,6 +48,13 @@ var ownRows = [...]Row{
 		},
 	},
 	{
+		Name: "owners of the store's files", Field: "linux.uidMappings[].hostID", User: true,
+		Why: "the store is the host's root's, who is not in the user namespace; the reference has copies that are the container's root's",
+		match: func(d Difference, c *comparison) bool {
+			return d.Group == "tree" && d.aspect == "owner" && d.Ours == unmapped && d.Theirs == "0:0" && c.mountAt(0, store).Path != ""
+		},
+	},
+	{
 		Name: "files in /etc", Field: "mounts[].source",
 		Why:   "they are files in memory; runtimes bind the host's or one of the bundle's",
 		match: at(mountGroup, []string{"type", "file system", "options"}, slices.Concat(etcFiles, accountFiles)...),
