@@ -47,11 +47,15 @@ func bundleResult(img *layout.Image, f *containerFlags, command []string) (*conv
 }
 
 // absoluteSources follows the runtime-spec: the source of a bind may be relative
-// to the bundle.
+// to the bundle. What is found by its source later has but one name then.
 func absoluteSources(mounts []specs.Mount, dir string) {
 	for i, m := range mounts {
 		bind := m.Type == "bind" || m.Type == "none" || m.Type == ""
-		if bind && m.Source != "" && !filepath.IsAbs(m.Source) {
+		switch {
+		case !bind || m.Source == "":
+		case filepath.IsAbs(m.Source):
+			mounts[i].Source = filepath.Clean(m.Source)
+		default:
 			mounts[i].Source = filepath.Join(dir, m.Source)
 		}
 	}

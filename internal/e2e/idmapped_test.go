@@ -99,7 +99,8 @@ func idMappedCases() []idMapped {
 	}
 }
 
-// edit makes the bundle the one of the case, with src at /m.
+// edit makes the bundle the one of the case, with src at /m, which has more than
+// one name.
 func (c idMapped) edit(src string) func(linux, config map[string]any) {
 	return func(linux, config map[string]any) {
 		remap(linux, 0, 100000)
@@ -109,7 +110,7 @@ func (c idMapped) edit(src string) func(linux, config map[string]any) {
 			delete(linux, "gidMappings")
 			linux["namespaces"] = slices.DeleteFunc(linux["namespaces"].([]any), func(ns any) bool { return ns.(map[string]any)["type"] == "user" })
 		}
-		mount(config, specs.Mount{Destination: "/m", Type: "bind", Source: src, Options: c.options, UIDMappings: c.ids, GIDMappings: c.ids})
+		mount(config, specs.Mount{Destination: "/m", Type: "bind", Source: src + "/", Options: c.options, UIDMappings: c.ids, GIDMappings: c.ids})
 		setArgs(config, idMappedReport)
 	}
 }
