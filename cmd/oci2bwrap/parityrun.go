@@ -79,6 +79,9 @@ func (r *parityRun) sandbox(ctx context.Context) (*parity.Report, error) {
 	if err := r.judge(); err != nil {
 		return nil, err
 	}
+	if err := r.lockUppers(); err != nil {
+		return nil, err
+	}
 	r.tell()
 	r.command.Process.Args = r.probe().Argv("oci2bwrap")
 	spool, err := r.spool("sandbox")

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,23 +16,32 @@ import (
 
 // lockUppers takes the directories that the overlays of the plan write to, as
 // those of -v SRC:DST:O,upperdir=, for this run alone: what two mounts on one
-// of them do overlayfs leaves undefined. That of --upper is taken already.
+// of them do overlayfs leaves undefined. One may have several names. That of
+// --upper is taken already, but not what is in it.
 func (s *session) lockUppers() error {
-	taken := map[string]bool{}
+	var taken []fs.FileInfo
 	for _, step := range s.planned.Plan.Steps {
 		o, ok := step.Op.(bwrap.Overlay)
-		if !ok || o.Work == "" {
+		if !ok || o.Upper == "" {
 			continue
 		}
-		for _, dir := range []string{o.Upper, o.Work} {
-			if taken[dir] {
+		dirs := []string{o.Upper, o.Work}
+		if o.Work == "" {
+			dirs = []string{filepath.Join(o.Upper, "upper"), filepath.Join(o.Upper, "work")}
+		}
+		for _, dir := range dirs {
+			info, err := os.Stat(dir)
+			if errors.Is(err, fs.ErrNotExist) && o.Work == "" {
+				continue // the stage makes it
+			}
+			if slices.ContainsFunc(taken, func(t fs.FileInfo) bool { return os.SameFile(t, info) }) {
 				return fmt.Errorf("%s: %q: %s is named twice as an upperdir or workdir", step.Why, o.Dst, dir)
 			}
-			taken[dir] = true
 			lock, err := lockDir(dir)
 			if err != nil {
 				return fmt.Errorf("%s: %q: %w", step.Why, o.Dst, err)
 			}
+			taken = append(taken, info)
 			s.locks = append(s.locks, lock)
 		}
 	}
@@ -39,7 +51,7 @@ func (s *session) lockUppers() error {
 // lockDir opens a directory that is for one run at a time, and locks it until
 // it is closed.
 func lockDir(path string) (*os.File, error) {
-	dir, err := os.Open(path)
+	dir, err := os.OpenFile(path, unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
