@@ -104,8 +104,11 @@ func idMapNamespace(m *bwrap.IDMap) (*os.File, error) {
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"oci2bwrap"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER, UidMappings: kernelMap(m.UIDs), GidMappings: kernelMap(m.GIDs), Ptrace: true, Pdeathsig: syscall.SIGKILL,
 	}})
+	if err == unix.EINVAL {
+		return nil, fmt.Errorf("the kernel takes no ranges of ids that are empty, overlap, end beyond 4294967294 or are more than 340: %w", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("user namespace that maps uids %v and gids %v: %w", m.UIDs, m.GIDs, err)
+		return nil, fmt.Errorf("user namespace with the map: %w", err)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
 	unix.Kill(pid, unix.SIGKILL)
