@@ -107,9 +107,16 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err != nil {
 		return err
 	}
+	sandbox.Close() // the terminal is in order for what is said now
 	if s.health != nil {
 		return s.health.watched(status, answer, std.err)
 	}
+	return f.ended(status, std)
+}
+
+// ended gives the command's status, and says where it was killed for want of an
+// end.
+func (f *containerFlags) ended(status runner.Status, std stdio) error {
 	if status.Overdue != 0 && f.stopTimeout > 0 && !f.quiet {
 		fmt.Fprintf(std.err, "oci2bwrap: note: the command had not ended %d s after %s, and was killed (--stop-timeout, --stop-signal)\n",
 			f.stopTimeout, cmp.Or(unix.SignalName(status.Overdue), fmt.Sprintf("signal %d", status.Overdue)))

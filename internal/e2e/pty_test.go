@@ -260,6 +260,15 @@ func TestTerminalSignals(t *testing.T) {
 				p.ends(test.status, before)
 			})
 		}
+		t.Run("outlived", func(t *testing.T) {
+			p := newTerminal(t)
+			before := p.settings()
+			p.run(bwrapDir, "-t", "--stop-timeout", "1", shared("images/tools"), "sh", "-c", "trap '' USR1; echo ready; while :; do sleep 0.05; done")
+			p.expect("ready")
+			_ = p.Process.Signal(syscall.SIGTERM)
+			p.expect(`was killed \(--stop-timeout, --stop-signal\)\r\n`) // as in a terminal that is not raw
+			p.ends(137, before)
+		})
 		t.Run("a new size", func(t *testing.T) {
 			p := newTerminal(t)
 			before := p.settings()
