@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -97,24 +96,22 @@ func idMapNamespace(m *bwrap.IDMap) (*os.File, error) {
 	if m.Path != "" {
 		return openKind(m.Path, "user")
 	}
-	// The process is traced by the thread that starts it, so that it stops
-	// before it runs.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"oci2bwrap"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWUSER, UidMappings: kernelMap(m.UIDs), GidMappings: kernelMap(m.GIDs), Ptrace: true, Pdeathsig: syscall.SIGKILL,
-	}})
+	// A warden of nothing ends at once. To stop it before would take ptrace(2),
+	// which no process can use that is traced itself, and which a host can forbid.
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"oci2bwrap", wardenWord}, &syscall.ProcAttr{
+		Env: childEnv, Sys: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: kernelMap(m.UIDs), GidMappings: kernelMap(m.GIDs)},
+	})
 	if err == unix.EINVAL {
 		return nil, fmt.Errorf("the kernel takes no ranges of ids that are empty, overlap, end beyond 4294967294 or are more than 340: %w", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("user namespace with the map: %w", err)
 	}
+	// A process has its namespaces until its end has been waited for.
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
 	unix.Kill(pid, unix.SIGKILL)
 	for {
-		var status unix.WaitStatus
-		if n, e := unix.Wait4(pid, &status, 0, nil); e != unix.EINTR && (n != pid || !status.Stopped()) {
+		if _, e := unix.Wait4(pid, nil, 0, nil); e != unix.EINTR {
 			return f, err
 		}
 	}

@@ -213,7 +213,7 @@ func TestIDMappedVolume(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root has id-mapped mounts: TestIDMappedRefused")
 	}
-	needs(t, "crun")
+	needs(t, "crun", "strace")
 	eachBwrap(t, func(t *testing.T, bwrapDir string) {
 		env := environment(t, bwrapDir, workDir(t))
 		src := ownedFiles(t, 1000)
@@ -225,6 +225,10 @@ func TestIDMappedVolume(t *testing.T) {
 			if got := oci2bwrap(0, append([]string{"run", "--strict"}, flags...)...); got != "5:6\n" {
 				t.Errorf("%s: %s", flags, got)
 			}
+		}
+		traced := []string{"-f", "-qq", "-e", "trace=none", "-o", "/dev/null", shared("bin/oci2bwrap"), "run", "-v", volume, shared("images/tools"), "stat", "-c", "%u:%g", "/m/1000"}
+		if got := output(t, 0, env, "strace", traced...); got != "5:6\n" {
+			t.Errorf("traced: %s", got)
 		}
 		var spec specs.Spec
 		if err := json.Unmarshal([]byte(oci2bwrap(0, "spec", "-v", volume)), &spec); err != nil {
