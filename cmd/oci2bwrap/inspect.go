@@ -75,7 +75,7 @@ func inspectText(out io.Writer, found *layout.Inspection) error {
 	var b strings.Builder
 	row := func(label, text string) {
 		if text != "" {
-			fmt.Fprintf(&b, "%-11s %s\n", label, printable(text))
+			fmt.Fprintf(&b, "%-11s %s\n", printable(label), printable(text)) // a bundle's field is a label, too
 		}
 	}
 	row("name", found.Name)

@@ -34,7 +34,7 @@ func TestInspectBundle(t *testing.T) {
 			"maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"],
 			"resources": {"pids": {"limit": 5}}, "rootfsPropagation": "private", "cgroupsPath": ""
 		},
-		"other": [1]
+		"other": [1], "o\nther\u001b[2J": "x\u001b"
 	}`
 	const want = `
 platform    linux/amd64
@@ -68,6 +68,7 @@ hook        prestart  /bin/true
 hook        poststop  /bin/rm x
 annotation  a=1
 annotation  b=2
+o?ther?[2J  "x\u001b"
 other       [1]
 directory   /bundle/rootfs
 `
