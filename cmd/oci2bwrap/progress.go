@@ -3,8 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/oci2bwrap/oci2bwrap/layout"
 )
@@ -14,6 +18,7 @@ import (
 type progress struct {
 	mu    sync.Mutex
 	w     io.Writer
+	width func() int // of the terminal, in columns; 0 = not known
 	start time.Time
 	step  layout.Step
 	parts int
@@ -30,7 +35,7 @@ func newProgress(std stdio, quiet bool) (tell func(layout.Progress), done func()
 		return nil, func() {}
 	}
 	now := time.Now()
-	p := &progress{w: std.err, start: now, since: now, last: now}
+	p := &progress{w: std.err, width: func() int { return columns(std.err) }, start: now, since: now, last: now}
 	return p.tell, p.done
 }
 
@@ -48,18 +53,45 @@ func (p *progress) tell(now layout.Progress) {
 		return
 	}
 	p.shown = true
+	fmt.Fprint(p.w, "\r\x1b[K"+fitting(p.words(now), p.width()))
+}
+
+// words are the parts of the line, the first of which matters most.
+func (p *progress) words(now layout.Progress) []string {
 	what, total := doing(now.Step), ""
 	if now.Parts > 0 {
 		what = fmt.Sprintf("%s %d of %d", what, now.Part, now.Parts)
 	}
+	if now.Done == 0 {
+		return []string{what}
+	}
 	if now.Total > 0 {
 		total = " of " + size(now.Total)
 	}
-	if now.Done > 0 {
-		speed := int64(float64(now.Done) / p.last.Sub(p.since).Seconds())
-		what += fmt.Sprintf(", %s%s, %s/s", size(now.Done), total, size(speed))
+	speed := int64(float64(now.Done) / p.last.Sub(p.since).Seconds())
+	return []string{what, size(now.Done) + total, size(speed) + "/s"}
+}
+
+// fitting joins as many of the parts as a terminal of width columns has on one
+// line: what it has on two, a carriage return does not take back.
+func fitting(parts []string, width int) string {
+	line := strings.Join(parts, ", ")
+	switch {
+	case width == 0 || len(line) < width:
+		return line
+	case len(parts) > 1:
+		return fitting(parts[:len(parts)-1], width)
 	}
-	fmt.Fprint(p.w, "\r\x1b[K"+what)
+	return line[:width-1]
+}
+
+// columns is how wide a terminal is; 0 where it does not say.
+func columns(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
 }
 
 func doing(step layout.Step) string {

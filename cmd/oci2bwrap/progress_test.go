@@ -13,7 +13,8 @@ import (
 func TestProgress(t *testing.T) {
 	var out strings.Builder
 	start := time.Now().Add(-time.Minute)
-	p := &progress{w: &out, start: start, since: start, last: start}
+	unknown := func() int { return 0 }
+	p := &progress{w: &out, width: unknown, start: start, since: start, last: start}
 	for _, test := range []struct {
 		now  layout.Progress
 		want string
@@ -37,9 +38,26 @@ func TestProgress(t *testing.T) {
 		}
 	}
 	out.Reset()
-	p = &progress{w: &out, start: time.Now(), since: time.Now(), last: time.Now()}
+	p = &progress{w: &out, width: unknown, start: time.Now(), since: time.Now(), last: time.Now()}
 	p.tell(layout.Progress{Done: 1})
 	if p.done(); out.Len() > 0 {
 		t.Errorf("in the first second: %q", out.String())
+	}
+}
+
+// TestProgressWidth leaves out what a terminal has no room for on one line.
+func TestProgressWidth(t *testing.T) {
+	parts := []string{"writing layer 1 of 2", "1.0 MiB of 2.0 MiB", "3.0 MiB/s"}
+	for width, want := range map[int]string{
+		0:  "writing layer 1 of 2, 1.0 MiB of 2.0 MiB, 3.0 MiB/s",
+		52: "writing layer 1 of 2, 1.0 MiB of 2.0 MiB, 3.0 MiB/s",
+		51: "writing layer 1 of 2, 1.0 MiB of 2.0 MiB",
+		40: "writing layer 1 of 2",
+		10: "writing l",
+		1:  "",
+	} {
+		if got := fitting(parts, width); got != want {
+			t.Errorf("%d columns: got %q, want %q", width, got, want)
+		}
 	}
 }
