@@ -1,8 +1,11 @@
 package layout
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -163,7 +166,10 @@ func locate(ref Ref, o OpenOptions) (*location, error) {
 		err = fmt.Errorf("transport %s is not known", quote(form))
 	}
 	if err != nil {
-		return nil, wrongForm(err, form, func(name string) bool { return exists(filepath.Join(path, name)) })
+		return nil, wrongForm(err, form, func(name string) bool {
+			_, err := os.Stat(filepath.Join(path, name))
+			return !errors.Is(err, fs.ErrNotExist) // what the caller may not look at is not missing
+		})
 	}
 	return p, nil
 }

@@ -35,4 +35,15 @@ func TestWrongTransport(t *testing.T) {
 			t.Errorf("%s: %v: the hint is there: %v", test.ref, err, has)
 		}
 	}
+	if os.Geteuid() == 0 {
+		return // whom no mode keeps from looking; TestAsOrdinaryUser is kept
+	}
+	closed := filepath.Join(dir, "oci")
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(closed, 0o700)
+	_, err := Open(Ref{"oci", closed, ""}, OpenOptions{})
+	wantError(t, err, "oci-layout: permission denied")
+	wantHint(t, err, "")
 }
