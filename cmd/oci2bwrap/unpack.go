@@ -95,6 +95,7 @@ func runUnpack(ctx context.Context, f *imageFlags, std stdio, name, dir string) 
 		return err
 	}
 	if !f.quiet {
+		done() // before what is the same terminal
 		printNotes(std.err, elsewhere(res))
 		printSkipped(std.err, skipped)
 	}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 type terminal struct {
 	*exec.Cmd
 	t      *testing.T
+	in     *os.File // its stdin, if not the terminal
 	master *os.File
 	slave  *os.File // keeps what the program leaves to be looked at
 
@@ -66,8 +68,8 @@ func (p *terminal) start(bwrapDir string, args ...string) {
 	work := workDir(p.t)
 	p.Cmd = exec.Command(shared("bin/oci2bwrap"), args...)
 	p.Env = append(environment(p.t, bwrapDir, work), "TERM=vt220")
-	p.Stdin, p.Stdout, p.Stderr = p.slave, p.slave, p.slave
-	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	p.Stdin, p.Stdout, p.Stderr = cmp.Or(p.in, p.slave), p.slave, p.slave
+	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}
 	if err := p.Start(); err != nil {
 		p.t.Fatal(err)
 	}
