@@ -32,6 +32,8 @@ func (p *planner) join(plan *bwrap.Plan) {
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
 				Reason: "bubblewrap makes the sandbox in a copy of the mount namespace that it is started in: neither would the process be in the one that is named, nor see what is mounted there later"})
 			continue
+		case i == p.unknownUser(): // a gap already
+			continue
 		case flag == nil:
 			p.gaps = append(p.gaps, Gap{Field: field, Effect: Lacks,
 				Reason: fmt.Sprintf("a sandbox can't join a %s namespace: it is made in one of its own", ns.Type)})
@@ -91,6 +93,17 @@ func (p *planner) mayJoin() bool {
 func (p *planner) joinedUser() int {
 	return slices.IndexFunc(p.spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
 		return ns.Type == specs.UserNamespace && ns.Path != "" && p.host.Joined[ns.Path]
+	})
+}
+
+// unknownUser is the place of one that is not joined, and whose mappings the
+// Spec does not say, -1 for none.
+func (p *planner) unknownUser() int {
+	if len(p.spec.Linux.UIDMappings)+len(p.spec.Linux.GIDMappings) > 0 {
+		return -1
+	}
+	return slices.IndexFunc(p.spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == specs.UserNamespace && ns.Path != "" && !p.host.Joined[ns.Path]
 	})
 }
 

@@ -27,6 +27,15 @@ func (p *planner) spaces(plan *bwrap.Plan) {
 		p.joinedSpace(plan, user)
 		return
 	}
+	if at := p.unknownUser(); at >= 0 {
+		p.gaps = append(p.gaps, Gap{
+			Field: fmt.Sprintf("linux.namespaces[%d].path", at), Effect: Weakens,
+			Reason: "the user namespace is not entered, and the process would have other rights on the host than its mappings give it",
+			Remedy: "oci2bwrap run enters any but the caller's own; in place of that, leave the path out and map the caller's ids",
+		})
+		p.callersSpace(plan)
+		return
+	}
 	switch {
 	case user >= 0 && !p.host.ordinary():
 		p.sameMaps(user, Mapped{})
@@ -164,10 +173,15 @@ func (p *planner) mappedSpace(plan *bwrap.Plan) {
 		p.inMap(ids.of, ids.id, ids.wanted)
 	}
 	if n := &plan.Namespaces; n.UIDMap == nil || n.GIDMap == nil {
-		// A gap that was allowed: the ids are the caller's.
-		n.UIDMap, n.GIDMap = nil, nil
-		n.User, n.Mapped = n.User && (have.Own || p.host.Mapped == nil), p.host.Mapped != nil
+		p.callersSpace(plan)
 	}
+}
+
+// callersSpace is for a gap that was allowed: the ids are the caller's.
+func (p *planner) callersSpace(plan *bwrap.Plan) {
+	m, n := p.host.Mapped, &plan.Namespaces
+	n.UIDMap, n.GIDMap = nil, nil
+	n.User, n.Mapped = n.User && (m == nil || m.Own), m != nil
 }
 
 // inMap refuses an id of the process that its user namespace does not have.
