@@ -173,7 +173,8 @@ func sweepCgroups(parent string) {
 		if !ok {
 			continue
 		}
-		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
+		// One that has not been waited for runs no program any more.
+		if _, err := os.Readlink("/proc/" + pid + "/exe"); errors.Is(err, os.ErrNotExist) {
 			dir := filepath.Join(parent, e.Name())
 			if os.Remove(dir) != nil && strings.HasPrefix(e.Name(), cgroupPrefix+pid+"-"+heldWord) {
 				endAbandoned(dir)

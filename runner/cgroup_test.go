@@ -1,10 +1,14 @@
 package runner
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestEnable enables what a group has, in a made-up one.
@@ -42,5 +46,39 @@ func TestGroupMaker(t *testing.T) {
 		if pid, ok := groupMaker(name); ok != (want != "") || ok && pid != want {
 			t.Errorf("%s: %q, %v", name, pid, ok)
 		}
+	}
+}
+
+// TestSweep: a group is left whose maker is dead, whether or not its parent has
+// taken note, and no other is.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	dead := exec.Command("true")
+	if err := dead.Start(); err != nil {
+		t.Fatal(err)
+	}
+	group := func(pid int) string {
+		name := filepath.Join(dir, fmt.Sprintf("%s%d-1", cgroupPrefix, pid))
+		if err := os.Mkdir(name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	there := func(name string) bool {
+		_, err := os.Lstat(name)
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	mine, left := group(os.Getpid()), group(dead.Process.Pid)
+	for deadline := time.Now().Add(10 * time.Second); there(left); time.Sleep(time.Millisecond) {
+		if sweepCgroups(dir); time.Now().After(deadline) {
+			t.Fatal("the group of a process that has not been waited for is kept")
+		}
+	}
+	if err := dead.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	left = group(dead.Process.Pid)
+	if sweepCgroups(dir); there(left) || !there(mine) {
+		t.Errorf("left %v, mine %v", there(left), there(mine))
 	}
 }
