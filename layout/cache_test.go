@@ -243,7 +243,8 @@ func TestStoreSharesNoDamage(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	all := archive(t, noted(folder("d", 0o755), "n"), noted(file("d/f", "content"), "n"), file("g", "1"), symlink("l", "g"), entry(tar.TypeFifo, "p", 0o600))
+	all := archive(t, noted(folder("d", 0o755), "n"), noted(file("d/f", "content"), "n"), file("g", "1"), symlink("l", "g"), entry(tar.TypeFifo, "p", 0o600),
+		folder("closed", 0o400), file("closed/f", "2"))
 	type harm func(root string) error
 	chtimes := func(name string) harm {
 		return func(root string) error { return os.Chtimes(root+name, time.Time{}, time.Unix(5, 0)) }
@@ -256,6 +257,7 @@ func TestVerify(t *testing.T) {
 		{"/d/f: content differs", func(r string) error { os.WriteFile(r+"/d/f", []byte("CONTENT"), 0); return chtimesTo(r + "/d/f") }},
 		{"/d/f: size is 3 instead of 7", func(r string) error { os.Truncate(r+"/d/f", 3); return chtimesTo(r + "/d/f") }},
 		{"/g: mode is 0600 instead of 0644", func(r string) error { return os.Chmod(r+"/g", 0o600) }},
+		{"/closed: mode is 0500 instead of 0400", func(r string) error { return os.Chmod(r+"/closed", 0o500) }},
 		{"/d: mode is 0700 instead of 0755", func(r string) error { return os.Chmod(r+"/d", 0o700) }},
 		{"/g: mtime is 5 instead of 1000000000", chtimes("/g")},
 		{`/d/f: extended attribute "user.note" differs`, func(r string) error { return unix.Setxattr(r+"/d/f", "user.note", []byte("x"), 0) }},
@@ -268,7 +270,7 @@ func TestVerify(t *testing.T) {
 		{"/g: type is fifo instead of file", func(r string) error { os.Remove(r + "/g"); return unix.Mkfifo(r+"/g", 0o600) }},
 		{": the record of the root is damaged", func(r string) error { return os.Truncate(r+"/../record", 9) }},
 		{": no root of this version", func(r string) error { return os.Remove(r + "/../meta.json") }},
-		{": no root of this version", func(r string) error { return os.RemoveAll(r) }},
+		{": no root of this version", func(r string) error { return os.Rename(r, r+".gone") }},
 	} {
 		s := &Store{Dir: tempDir(t)}
 		img := imageOf(t, plainLayers(all)...)
