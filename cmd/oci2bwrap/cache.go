@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/oci2bwrap/oci2bwrap/convert/bwrap"
 	"github.com/oci2bwrap/oci2bwrap/layout"
 	"github.com/oci2bwrap/oci2bwrap/runner"
 )
@@ -191,7 +192,11 @@ func runCacheVerify(ctx context.Context, f *cacheFlags, std stdio) error {
 	if err = errors.Join(err, unknown); err != nil || len(damage) == 0 {
 		return err
 	}
-	fmt.Fprintf(std.err, "hint: oci2bwrap cache prune %s removes what is damaged, and the next start unpacks it again\n", damaged(damage))
+	what := damaged(damage)
+	if f.cacheDir != "" {
+		what = "--cache-dir " + printable(bwrap.Quote(f.cacheDir)) + " " + what
+	}
+	fmt.Fprintf(std.err, "hint: oci2bwrap cache prune %s removes what is damaged, and the next start unpacks it again\n", what)
 	return exitStatus(1)
 }
 
