@@ -281,24 +281,3 @@ func (s *selection) platforms() []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
-
-// shorten escapes foreign names that would garble a message, and bounds how
-// many there are.
-func shorten(names []string) []string {
-	out := few(names)
-	for i, n := range out {
-		if q := quote(n); q != `"`+n+`"` {
-			out[i] = q
-		}
-	}
-	return out
-}
-
-// few is a copy of the first parts of a message, and how many are left out.
-func few(parts []string) []string {
-	const most = 20
-	if len(parts) <= most {
-		return slices.Clone(parts)
-	}
-	return append(slices.Clone(parts[:most]), fmt.Sprintf("and %d more", len(parts)-most))
-}
