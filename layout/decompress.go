@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -99,7 +100,7 @@ type labelled struct {
 func (l labelled) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	var blob *blobError
-	if err == nil || err == io.EOF || errors.As(err, &blob) {
+	if err == nil || err == io.EOF || errors.As(err, &blob) || strings.HasPrefix(err.Error(), l.name+": ") {
 		return n, err
 	}
 	return n, fmt.Errorf("%s: %w", l.name, err)

@@ -42,6 +42,7 @@ func TestLayerStreams(t *testing.T) {
 		{"no end marker", stored{ociLayer, plain[:len(plain)-1024], plain[:len(plain)-1024]}, ""},
 		{"junk after gzip", stored{ociLayer + "+gzip", join(gzipped(plain), []byte("junk, long enough")), plain}, "gzip: junk after the compressed stream"},
 		{"little junk after gzip", stored{ociLayer + "+gzip", join(gzipped(plain), []byte("j")), plain}, "gzip: junk after the compressed stream"},
+		{"wrong gzip checksum", stored{ociLayer + "+gzip", join(gzipped(plain)[:len(gzipped(plain))-8], make([]byte, 8)), plain}, "): gzip: invalid checksum"},
 		{"gzip member cut short", stored{ociLayer + "+gzip", join(gzipped(plain), gzipped(plain)[:1]), plain}, "gzip: unexpected EOF"},
 		{"empty gzip members", stored{ociLayer + "+gzip", join(gzipped(nil), gzipped(nil), gzipped(plain), gzipped(nil)), plain}, ""},
 		{"zeros after gzip", stored{ociLayer + "+gzip", join(gzipped(plain), make([]byte, 512)), plain}, "gzip: junk after the compressed stream"},
