@@ -87,6 +87,12 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 		}
 		return err
 	}
+	return s.supervise(ctx, std, signals, sandbox)
+}
+
+// supervise waits for the command, which gets the caller's signals, and gives its
+// status.
+func (s *session) supervise(ctx context.Context, std stdio, signals chan os.Signal, sandbox *runner.Sandbox) error {
 	// A command that is done at once is not worth the set-up.
 	others := time.AfterFunc(20*time.Millisecond, func() { notifyRealTime(signals) })
 	defer others.Stop()
@@ -94,7 +100,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if err != nil {
 		return err
 	}
-	if n := min(f.timeLimit, math.MaxInt32); n > 0 { // more is for ever
+	if n := min(s.flags.timeLimit, math.MaxInt32); n > 0 { // more is for ever
 		over := time.AfterFunc(time.Duration(n)*time.Second, func() { signals <- syscall.SIGKILL })
 		defer over.Stop()
 	}
@@ -103,7 +109,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 		s.health.sandbox = sandbox
 		answer = s.health.watch(ctx, signals)
 	}
-	status, err := sandbox.Supervise(signals, runner.Policy{StopSignal: syscall.Signal(stop), StopTimeout: f.timeout()})
+	status, err := sandbox.Supervise(signals, runner.Policy{StopSignal: syscall.Signal(stop), StopTimeout: s.flags.timeout()})
 	if err != nil {
 		return err
 	}
@@ -111,7 +117,7 @@ func runRun(ctx context.Context, f *containerFlags, std stdio, a imageArgs) erro
 	if s.health != nil {
 		return s.health.watched(status, answer, std.err)
 	}
-	return f.ended(status, std)
+	return s.flags.ended(status, std)
 }
 
 // ended gives the command's status, and says where it was killed for want of an
