@@ -161,7 +161,10 @@ func (l layers) options(userNamespace bool) (string, error) {
 		opts += ",redirect_dir=nofollow,metacopy=off"
 	}
 	if len(opts) > mostOptions {
-		return "", fmt.Errorf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts))
+		return "", &Error{
+			Msg:    fmt.Sprintf("overlay: %d layers make an option string of %d bytes, more than mount(2) takes", len(lower), len(opts)),
+			Remedy: "oci2bwrap export writes an image of them that is unpacked into one directory",
+		}
 	}
 	return opts, nil
 }
