@@ -56,6 +56,13 @@ func TestStdin(t *testing.T) {
 	_, err = read(Ref{Path: "-"}, bytes.NewReader(nil))
 	wantError(t, err, "stdin: empty")
 	wantHint(t, err, "./result | oci2bwrap run -")
+	endless, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endless.Close()
+	_, err = read(Ref{Path: "-"}, endless)
+	wantError(t, err, "stdin: not an image: the archive is empty")
 	_, err = read(Ref{Path: "-"}, strings.NewReader("hello"))
 	wantError(t, err, "stdin: not a tar archive")
 	wantHint(t, err, "./result | oci2bwrap run -")

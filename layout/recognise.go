@@ -137,7 +137,7 @@ func recogniseArchive(a *tarball) (string, error) {
 			"docker load and docker save make a newer one of it",
 		}
 	case len(a.members) == 0:
-		return "", errors.New("not an image: the archive is empty")
+		return "", errNoMembers
 	}
 	fault := fmt.Errorf("not an image: the archive has neither %s with %s nor %s (its first member: %s)", layoutFile, indexFile, dockerFile, quote(a.first))
 	for name := range a.members {

@@ -245,8 +245,11 @@ func checkHead(head []byte) error {
 	if trimmed := bytes.TrimLeft(head, " \t\r\n"); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
 		return &hinted{errors.New("a JSON document, not an archive"), "nix:FILE reads nix2container's image JSON, from a file"}
 	}
-	if len(head) < 512 {
+	switch {
+	case len(head) < 512:
 		return errNoTar
+	case len(bytes.TrimLeft(head, "\x00")) == 0:
+		return errNoMembers // and there may be no end to it, as to /dev/zero
 	}
 	return nil
 }

@@ -62,8 +62,9 @@ func indexArchive(f io.ReaderAt, size int64, limits Limits) (*tarball, error) {
 }
 
 var (
-	errNoTar = errors.New("not a tar archive")
-	errEmpty = errors.New("empty: not a byte of an archive")
+	errNoTar     = errors.New("not a tar archive")
+	errEmpty     = errors.New("empty: not a byte of an archive")
+	errNoMembers = errors.New("not an image: the archive is empty")
 )
 
 // note keeps what is needed to read a member.
