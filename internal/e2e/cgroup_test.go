@@ -87,8 +87,8 @@ func TestCgroup(t *testing.T) {
 				limit(t, filepath.Join(bundle, "config.json"))
 				groups := "find " + top + " -name 'oci2bwrap-*-*'"
 				inGroup := "until grep -qs 'populated 1' $(" + groups + ")/cgroup.events; do sleep 0.02; done; "
-				got := sh("cd " + work + "; mkfifo go; oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; read _' <go & exec 9>go; " + inGroup +
-					"cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; exec 9>&-; wait; rm " + work + "/go; echo left; " + groups)
+				got := sh("cd " + work + "; mkfifo go; oci2bwrap run -q " + bundle + " sh -c 'cat /proc/self/cgroup; read _' <go >seen & exec 9>go; " + inGroup +
+					"cd $(" + groups + "); cat hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.depth; cd /; exec 9>&-; wait; cd " + work + "; cat seen; rm go seen; echo left; " + groups)
 				entered := sh("oci2bwrap run -q " + bundle + " sleep 2 & sleep 0.6; oci2bwrap exec $! grep 0:: /proc/self/cgroup; wait")
 				if entered != "0::/\n" {
 					t.Errorf("exec is in %q, not in the sandbox's group", entered)
